@@ -1,0 +1,196 @@
+//! The server: wires state, routes and workers; the same for production, the demo and every test.
+
+mod frame;
+mod routes;
+
+pub use routes::Registrar;
+
+use crate::{
+    auth::{Passwords, SetupError, Tokens},
+    clock::Clock,
+    config::Config,
+    contract::{Contract, ContractError, docs, door::PathOperations},
+    db::{ConnectError, Db, MigrateError},
+    page::Cursors,
+    random::Random,
+    registrations::engine,
+    state::{Parts, State},
+};
+use actix_cors::Cors;
+use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, http::header, middleware::from_fn, web};
+use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
+
+/// Why the server can't start; each is a sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    #[error("openapi.yaml and the handlers disagree: {0}")]
+    Routes(String),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("the database can't be migrated: {0}")]
+    Migrate(#[from] MigrateError),
+    #[error("the database has schema version {found}, this program knows up to {known}: run a newer Plenary")]
+    NewerSchema { found: i64, known: i64 },
+    #[error("{0}")]
+    Setup(#[from] SetupError),
+    #[error("the database failed while starting: {0}")]
+    Storage(#[from] crate::db::Error),
+    #[error("the server can't listen: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+/// A server that listens but does not run yet.
+pub struct App {
+    server: actix_web::dev::Server,
+    state: State,
+    engine: engine::Engine,
+    port: u16,
+}
+
+/// What a test or the demo puts in place of the system's clock and random source.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The time that registration goes by.
+    pub clock: Clock,
+    /// The time that tokens go by: in the demo the real one, though its conference is long over.
+    pub token_clock: Clock,
+    /// Ids and secrets.
+    pub random: Random,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { clock: Clock::system(), token_clock: Clock::system(), random: Random::system() }
+    }
+}
+
+impl App {
+    /// Connects, migrates and binds, with the system's clock and random source.
+    pub async fn build(config: Config, listener: TcpListener) -> Result<Self, StartError> {
+        Self::build_in(Surroundings::default(), config, listener).await
+    }
+
+    /// The same in other surroundings.
+    pub async fn build_in(surroundings: Surroundings, config: Config, listener: TcpListener) -> Result<Self, StartError> {
+        let contract = Arc::new(Contract::load()?);
+        routes::check(&contract).map_err(StartError::Routes)?;
+        let db = open_database(&config).await?;
+        let (state, engine) = assemble(surroundings, config, contract, db).await?;
+        let port = listener.local_addr()?.port();
+        let server = serve(&state, listener)?;
+        Ok(Self { server, state, engine, port })
+    }
+
+    /// The port it listens on, for listeners that were bound to port 0.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's parts, for the demo's loader and the command line.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Serves until `shutdown` ends, then drains: nothing new is accepted, requests under way get their answers,
+    /// the engine finishes its queue, and the database is closed last.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+        let handle: ServerHandle = self.server.handle();
+        let mut server = std::pin::pin!(self.server);
+        tokio::select! {
+            ended = &mut server => ended?,
+            () = shutdown => {
+                tracing::info!("draining");
+                let (_, ended) = tokio::join!(handle.stop(true), server);
+                ended?;
+            }
+        }
+        self.engine.finish().await;
+        self.state.db.close().await;
+        Ok(())
+    }
+}
+
+/// Opens and migrates the database.
+pub async fn open_database(config: &Config) -> Result<Db, StartError> {
+    let db = Db::connect(&config.database_settings()).await?;
+    let known = crate::db::latest_version();
+    if let Some(found) = db.schema_version().await?.filter(|found| *found > known) {
+        return Err(StartError::NewerSchema { found, known });
+    }
+    db.migrate().await?;
+    Ok(db)
+}
+
+/// Puts the server's parts together on an open database. The engine runs from here on.
+pub async fn assemble(
+    surroundings: Surroundings,
+    config: Config,
+    contract: Arc<Contract>,
+    db: Db,
+) -> Result<(State, engine::Engine), StartError> {
+    let Surroundings { clock, token_clock, random } = surroundings;
+    let tokens = Tokens::load(&db, &config, token_clock, random.clone()).await?;
+    let cursors = Cursors::new(&crate::auth::installation_secret(&db, "cursors", &random, &clock).await?);
+    let passwords = Passwords::start(&config, random.clone());
+    let (bookings, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config));
+    let state = State::new(Parts { config, db, clock, random, contract, tokens, passwords, cursors, bookings });
+    Ok((state, engine))
+}
+
+fn serve(state: &State, listener: TcpListener) -> Result<actix_web::dev::Server, StartError> {
+    let config = &state.config;
+    let (workers, head_timeout) = (config.workers(), config.head_timeout());
+    let app_state = state.clone();
+    let paths = Arc::new(group_by_path(&state.contract));
+    let server = HttpServer::new(move || {
+        let state = app_state.clone();
+        let cors = cors(&state.config.allowed_origins);
+        let paths = Arc::clone(&paths);
+        ActixApp::new()
+            .app_data(web::Data::new(state))
+            .configure(move |app| routes::configure(app, &paths))
+            .configure(docs::configure)
+            .default_service(web::to(frame::nothing_here))
+            .wrap(from_fn(frame::frame))
+            .wrap(cors)
+    })
+    .workers(workers)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(head_timeout)
+    .shutdown_timeout(config.drain_timeout_secs.into())
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+fn group_by_path(contract: &Contract) -> BTreeMap<String, PathOperations> {
+    let mut paths: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for operation in contract.operations() {
+        paths.entry(operation.path.clone()).or_default().push(Arc::clone(operation));
+    }
+    paths.into_iter().map(|(path, operations)| (path, Arc::new(operations))).collect()
+}
+
+/// Browsers of the configured origins may call; none by default, and an origin is never just reflected.
+fn cors(allowed_origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers([header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH, header::CONTENT_TYPE, header::ACCEPT])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::LINK,
+            header::RETRY_AFTER,
+            header::CONTENT_DISPOSITION,
+            header::HeaderName::from_static(frame::REQUEST_ID),
+        ])
+        .max_age(3600);
+    let cors = if allowed_origins.is_empty() { cors.block_on_origin_mismatch(false) } else { cors };
+    allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+/// How long idle connections are kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);

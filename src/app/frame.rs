@@ -1,0 +1,68 @@
+//! Around every request: its id, a log line, and errors as problems that carry the id.
+
+use crate::{
+    error::{Code, Problem},
+    extract::state,
+};
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::Next,
+};
+use uuid::Uuid;
+
+/// The header that names a request in the logs.
+pub const REQUEST_ID: &str = "x-request-id";
+
+#[derive(Clone, Copy)]
+struct RequestId(Uuid);
+
+/// The outermost middleware but for CORS.
+pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let state = state(request.request()).clone();
+    let id = state.new_id();
+    request.extensions_mut().insert(RequestId(id));
+    let began = state.clock.now();
+    let http_request = request.request().clone();
+    let mut response = match next.call(request).await {
+        Ok(response) if response.response().error().is_none() => response.map_into_boxed_body(),
+        Ok(response) => {
+            let problem = problem_of(response.response().error(), id);
+            let (request, _) = response.into_parts();
+            ServiceResponse::new(request, problem.to_response(Some(id)))
+        }
+        Err(error) => ServiceResponse::new(http_request, problem_of(Some(&error), id).to_response(Some(id))),
+    };
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+    }
+    let micros = state.clock.now().as_micros() - began.as_micros();
+    let request = response.request();
+    // The pattern and not the path: ids of people stay out of the log.
+    let path = request.match_pattern().unwrap_or_default();
+    tracing::debug!(%id, method = %request.method(), path, status = response.status().as_u16(), micros, "request");
+    Ok(response)
+}
+
+fn problem_of(error: Option<&Error>, id: Uuid) -> Problem {
+    let Some(error) = error else { return Problem::internal("an error without a cause") };
+    let problem = match error.as_error::<Problem>() {
+        Some(problem) => problem.clone(),
+        None => match error.as_response_error().status_code().as_u16() {
+            404 => Problem::not_found(),
+            status @ 400..=499 => Problem::new(Code::InvalidParameter, format!("The request can't be read ({status}).")),
+            _ => Problem::internal(error),
+        },
+    };
+    if let Some(cause) = problem.cause() {
+        tracing::error!(%id, code = problem.code().as_str(), cause, "request failed");
+    }
+    problem
+}
+
+/// What answers where no route does.
+pub async fn nothing_here(_: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}

@@ -1,0 +1,205 @@
+//! Who may do what, as types: the permission an operation needs stands in its handler's signature.
+//!
+//! A [`Guard<Place, Access>`] finds what the path names, the organisation it belongs to and the caller's role there,
+//! in one query, and refuses before the handler runs. Roles are looked up at each request, so a removal works at once.
+
+use crate::{
+    contract::door::Principal,
+    db::{Db, text_enum},
+    error::Problem,
+    events::model::EventStatus,
+    extract::{principal, state},
+};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures_util::future::LocalBoxFuture;
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+text_enum! {
+    /// What a member may do in an organisation.
+    pub enum Role {
+        /// Everything, members included.
+        Owner = "owner",
+        /// Programme, attendees, booking for others.
+        Organiser = "organiser",
+        /// Reads rosters without contacts, and drafts.
+        Viewer = "viewer",
+        /// Checks people in; reads rosters without contacts.
+        Door = "door",
+    }
+}
+
+impl Role {
+    /// Owners and organisers: programme, capacities, attendees, booking for others, contacts.
+    pub fn manages(self) -> bool {
+        matches!(self, Self::Owner | Self::Organiser)
+    }
+}
+
+/// What a path parameter names.
+pub trait Place: 'static {
+    /// The path parameter.
+    const PARAM: &'static str;
+    /// Answers `(id, event_id, organisation_id, status, role)` for `$1` = the id in the path, `$2` = the caller.
+    const SQL: &'static str;
+}
+
+/// Declares the places below an event: the same query through another table.
+macro_rules! places {
+    ($($(#[$doc:meta])* $name:ident = $param:literal in $table:literal),+ $(,)?) => {
+        $(
+            $(#[$doc])*
+            pub struct $name;
+            impl Place for $name {
+                const PARAM: &'static str = $param;
+                const SQL: &'static str = concat!(
+                    "SELECT x.id, e.id AS event_id, e.organisation_id, e.status, m.role FROM ", $table,
+                    " x JOIN events e ON e.id = x.event_id",
+                    " LEFT JOIN members m ON m.organisation_id = e.organisation_id AND m.user_id = $2 WHERE x.id = $1",
+                );
+            }
+        )+
+    };
+}
+
+places! {
+    /// `{stream}`.
+    OfStream = "stream" in "streams",
+    /// `{room}`.
+    OfRoom = "room" in "rooms",
+    /// `{speaker}`.
+    OfSpeaker = "speaker" in "speakers",
+    /// `{session}`.
+    OfSession = "session" in "sessions",
+    /// `{attendee}`.
+    OfAttendee = "attendee" in "attendees",
+}
+
+/// `{event}`: an id or a slug.
+pub struct OfEvent;
+
+impl Place for OfEvent {
+    const PARAM: &'static str = "event";
+    const SQL: &'static str = "SELECT e.id, e.id AS event_id, e.organisation_id, e.status, m.role FROM events e \
+        LEFT JOIN members m ON m.organisation_id = e.organisation_id AND m.user_id = $2 WHERE e.id = $1";
+}
+
+const EVENT_BY_SLUG: &str = "SELECT e.id, e.id AS event_id, e.organisation_id, e.status, m.role FROM events e \
+    LEFT JOIN members m ON m.organisation_id = e.organisation_id AND m.user_id = $2 WHERE e.slug = $1";
+
+/// Who may pass.
+pub trait Access: 'static {
+    /// Refuses with 404 whom nothing here concerns, and with 403 members whose role does not suffice.
+    fn check(found: &Found) -> Result<(), Problem>;
+}
+
+/// Everybody, once the event is published; members before.
+pub struct Public;
+
+impl Access for Public {
+    fn check(found: &Found) -> Result<(), Problem> {
+        let open = found.status != EventStatus::Draft;
+        if open || found.role.is_some() { Ok(()) } else { Err(Problem::not_found()) }
+    }
+}
+
+/// Members of any role.
+pub struct Staff;
+
+impl Access for Staff {
+    fn check(found: &Found) -> Result<(), Problem> {
+        found.role.map(|_| ()).ok_or_else(Problem::not_found)
+    }
+}
+
+/// Owners and organisers.
+pub struct Manage;
+
+impl Access for Manage {
+    fn check(found: &Found) -> Result<(), Problem> {
+        match found.role {
+            Some(role) if role.manages() => Ok(()),
+            Some(_) => Err(Problem::forbidden()),
+            None => Err(Problem::not_found()),
+        }
+    }
+}
+
+/// What the query answers.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Found {
+    /// The thing the path names.
+    pub id: Uuid,
+    /// Its event.
+    pub event_id: Uuid,
+    /// The event's organisation.
+    pub organisation_id: Uuid,
+    /// The event's status.
+    pub status: EventStatus,
+    /// The caller's role in the organisation, if they are a member.
+    pub role: Option<Role>,
+}
+
+/// Proof that the caller may do `A` at the place `P`.
+pub struct Guard<P, A> {
+    /// What was found.
+    pub found: Found,
+    /// The caller, if signed in.
+    pub user: Option<Uuid>,
+    proof: PhantomData<(P, A)>,
+}
+
+impl<P, A> Guard<P, A> {
+    /// The id of what the path names.
+    pub fn id(&self) -> Uuid {
+        self.found.id
+    }
+
+    /// The event it belongs to.
+    pub fn event_id(&self) -> Uuid {
+        self.found.event_id
+    }
+
+    /// Whether the caller is a member and so sees drafts.
+    pub fn sees_drafts(&self) -> bool {
+        self.found.role.is_some()
+    }
+
+    /// Whether the caller is an owner or organiser.
+    pub fn manages(&self) -> bool {
+        self.found.role.is_some_and(Role::manages)
+    }
+}
+
+impl<P: Place, A: Access> FromRequest for Guard<P, A> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let user = match principal(request) {
+            Principal::User(id) => Some(id),
+            Principal::Anonymous => None,
+        };
+        let db = state(request).db.clone();
+        let named = request.match_info().get(P::PARAM).unwrap_or_default().to_owned();
+        Box::pin(async move {
+            let found = find::<P>(&db, &named, user).await?.ok_or_else(Problem::not_found)?;
+            A::check(&found)?;
+            Ok(Self { found, user, proof: PhantomData })
+        })
+    }
+}
+
+async fn find<P: Place>(db: &Db, named: &str, user: Option<Uuid>) -> Result<Option<Found>, Problem> {
+    Ok(match (Uuid::try_parse(named), P::PARAM) {
+        (Ok(id), _) => db.query(P::SQL).bind(id).bind(user).optional().await?,
+        (Err(_), "event") => db.query(EVENT_BY_SLUG).bind(named.to_owned()).bind(user).optional().await?,
+        (Err(_), _) => None,
+    })
+}
+
+/// The caller's role in an organisation named in a body or query.
+pub async fn role_in(db: &Db, organisation_id: Uuid, user: Uuid) -> Result<Option<Role>, Problem> {
+    const ROLE: &str = "SELECT role FROM members WHERE organisation_id = $1 AND user_id = $2";
+    Ok(db.query(ROLE).bind(organisation_id).bind(user).optional_scalar().await?)
+}

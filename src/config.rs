@@ -1,0 +1,116 @@
+//! Everything the operator can choose: by flag or environment, each limit named with its unit.
+
+use clap::Args;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// The settings of a server. `plenary serve --help` shows these comments.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// The database: `sqlite:PATH` or `postgres://user:password@host/name`. Never logged.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: DatabaseUrl,
+
+    /// Connections to the database (SQLite: for reading, one more writes; Postgres: all).
+    #[arg(long, env = "PLENARY_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
+    pub database_connections: u32,
+
+    /// Address and port to listen on. TLS belongs to the proxy in front.
+    #[arg(long, env = "PLENARY_BIND", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    pub bind: SocketAddr,
+
+    /// Where clients reach the server; the issuer and audience of its tokens.
+    #[arg(long, env = "PLENARY_PUBLIC_URL", default_value = "http://localhost:8080", value_name = "URL")]
+    pub public_url: String,
+
+    /// A PEM file (PKCS #8) with the Ed25519 key that signs access tokens. Without it the server makes one and keeps
+    /// it in the database, where all nodes find it.
+    #[arg(long, env = "PLENARY_SIGNING_KEY_FILE", value_name = "FILE")]
+    pub signing_key_file: Option<PathBuf>,
+
+    /// Origins whose pages may call the API, comma separated, as in `https://app.example.org`. None by default.
+    #[arg(long, env = "PLENARY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
+    pub allowed_origins: Vec<String>,
+
+    /// How long an access token is good for, in seconds.
+    #[arg(long, env = "PLENARY_ACCESS_TOKEN_SECS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(60..=86_400))]
+    pub access_token_secs: u32,
+
+    /// How long a refresh token is good for, in seconds.
+    #[arg(long, env = "PLENARY_REFRESH_TOKEN_SECS", default_value_t = 2_592_000, value_parser = clap::value_parser!(u32).range(3_600..=31_536_000))]
+    pub refresh_token_secs: u32,
+
+    /// Threads that hash passwords; each needs 19 MiB while it works.
+    #[arg(long, env = "PLENARY_PASSWORD_THREADS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub password_threads: u32,
+
+    /// Logins that may wait for such a thread before more are refused with 503.
+    #[arg(long, env = "PLENARY_PASSWORD_QUEUE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub password_queue: u32,
+
+    /// Bookings that may wait for the engine before more are refused with 503.
+    #[arg(long, env = "PLENARY_BOOKING_QUEUE", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub booking_queue: u32,
+
+    /// Bookings that one transaction takes at the most.
+    #[arg(long, env = "PLENARY_BOOKING_BATCH", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=8_192))]
+    pub booking_batch: u32,
+
+    /// Threads that serve HTTP; 0 means one per core.
+    #[arg(long, env = "PLENARY_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
+    pub worker_threads: u32,
+
+    /// How long a request's head may take to arrive, in seconds.
+    #[arg(long, env = "PLENARY_HEAD_TIMEOUT_SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
+    pub head_timeout_secs: u32,
+
+    /// How long a request's body may take to arrive, in seconds.
+    #[arg(long, env = "PLENARY_BODY_TIMEOUT_SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub body_timeout_secs: u32,
+
+    /// How long requests under way may take to end after SIGTERM, in seconds.
+    #[arg(long, env = "PLENARY_DRAIN_TIMEOUT_SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub drain_timeout_secs: u32,
+}
+
+/// A database URL whose `Debug` hides the password.
+#[derive(Clone)]
+pub struct DatabaseUrl(pub String);
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = self.0.split(':').next().unwrap_or_default();
+        write!(f, "{scheme}:…")
+    }
+}
+
+impl Config {
+    /// How to connect to the database.
+    pub fn database_settings(&self) -> crate::db::Settings {
+        crate::db::Settings { url: self.database_url.0.clone(), max_connections: self.database_connections }
+    }
+
+    /// How long a body may take to arrive.
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_secs(self.body_timeout_secs.into())
+    }
+
+    /// How long a head may take to arrive.
+    pub fn head_timeout(&self) -> Duration {
+        Duration::from_secs(self.head_timeout_secs.into())
+    }
+
+    /// How many threads serve HTTP.
+    pub fn workers(&self) -> usize {
+        match self.worker_threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads as usize,
+        }
+    }
+}

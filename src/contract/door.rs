@@ -1,0 +1,152 @@
+//! The door: every request passes here before its handler. In this order, so that answers are always the same:
+//! method (405) → token (401) → path, query, headers (400) → body (408, 413, 415, 400, 422).
+//! Who may do it (403, 404) and what the state forbids (409) is the handler's part.
+
+use super::{Kind, Operation, Parameter, Security, violation};
+use crate::{
+    error::{Code, In, Problem},
+    state::State,
+};
+use actix_web::{
+    Error, HttpMessage, HttpRequest,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, header},
+    middleware::Next,
+    web,
+};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What the door found out about a request; handlers reach it through [`crate::extract`].
+pub struct Admitted {
+    /// The operation that was called.
+    pub operation: Arc<Operation>,
+    /// Who called it.
+    pub principal: Principal,
+    /// Path and query parameters by name, typed as the contract says.
+    pub params: Map<String, Value>,
+    /// The validated body.
+    pub body: Option<Value>,
+}
+
+/// Who is calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// Nobody signed in.
+    Anonymous,
+    /// The user of a valid access token.
+    User(Uuid),
+}
+
+/// The operations of one path.
+pub type PathOperations = Arc<Vec<Arc<Operation>>>;
+
+/// The middleware of every path of the contract.
+pub async fn pass<B: MessageBody + 'static>(
+    operations: PathOperations,
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let operation = find(&operations, request.method())?;
+    let state = request.app_data::<web::Data<State>>().expect("the app carries its state").clone();
+    let principal = authenticate(&operation, &request, &state)?;
+    let params = parameters(&operation, request.request())?;
+    let body = match &operation.body {
+        None => None,
+        Some(rule) => {
+            let mut payload = request.take_payload();
+            rule.read(request.headers(), &mut payload, state.config.body_timeout()).await?
+        }
+    };
+    request.extensions_mut().insert(Admitted { operation, principal, params, body });
+    next.call(request).await
+}
+
+fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, Problem> {
+    operations.iter().find(|operation| operation.method == *method).cloned().ok_or_else(|| {
+        let allowed: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
+        Problem::new(Code::MethodNotAllowed, format!("Allowed here: {}.", allowed.join(", "))).allowing(allowed.join(", "))
+    })
+}
+
+fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
+    let refused = || Problem::new(Code::Unauthenticated, "A valid access token is needed.");
+    if operation.security == Security::None {
+        return Ok(Principal::Anonymous);
+    }
+    let Some(header) = request.headers().get(header::AUTHORIZATION) else {
+        return match operation.security {
+            Security::Required => Err(refused()),
+            _ => Ok(Principal::Anonymous),
+        };
+    };
+    let (scheme, token) = header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(refused)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(refused());
+    }
+    state.tokens.verify_access(token.trim()).map(Principal::User).ok_or_else(refused)
+}
+
+fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String, Value>, Problem> {
+    let mut params = Map::new();
+    let mut wrong = Vec::new();
+    let query = query_pairs(request.query_string())?;
+    for (name, _) in &query {
+        if !operation.parameters.iter().any(|parameter| parameter.place == In::Query && parameter.name == *name) {
+            wrong.push((In::Query, name.clone(), "unknown_field".to_owned(), "is not a parameter here".to_owned()));
+        }
+    }
+    for parameter in &operation.parameters {
+        let mut given: Vec<&str> = Vec::new();
+        match parameter.place {
+            In::Path => given.extend(request.match_info().get(&parameter.name)),
+            In::Header => given.extend(request.headers().get(parameter.name.as_str()).and_then(|value| value.to_str().ok())),
+            In::Query | In::Body => given.extend(query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value.as_str())),
+        }
+        match parameter.read(&given) {
+            Ok(Some(value)) if parameter.place != In::Header => {
+                params.insert(parameter.name.clone(), value);
+            }
+            Ok(_) => {}
+            Err((code, detail)) => wrong.push((parameter.place, parameter.name.clone(), code, detail)),
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(params);
+    }
+    let problem = Problem::new(Code::InvalidParameter, "A parameter is not valid; `errors` says which.");
+    Err(wrong.into_iter().fold(problem, |problem, (place, name, code, detail)| problem.parameter(place, name, code, detail)))
+}
+
+impl Parameter {
+    fn read(&self, given: &[&str]) -> Result<Option<Value>, (String, String)> {
+        let text = match given {
+            [] if self.required => return Err(("required".into(), "is required".into())),
+            [] => return Ok(None),
+            [text] => *text,
+            _ => return Err(("duplicate".into(), "is given more than once".into())),
+        };
+        let value = match self.kind {
+            Kind::Text => Value::from(text),
+            Kind::Integer => text.parse::<i64>().map_err(|_| ("wrong_type".into(), "is not an integer".into()))?.into(),
+            Kind::Boolean => text.parse::<bool>().map_err(|_| ("wrong_type".into(), "is not true or false".into()))?.into(),
+        };
+        match violation::in_parameter(&self.validator, &value) {
+            None => Ok(Some(value)),
+            Some(wrong) => Err(wrong),
+        }
+    }
+}
+
+fn query_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+    let malformed = || Problem::new(Code::InvalidParameter, "The query string is not UTF-8 text in percent-encoding.");
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| malformed())?.into_inner();
+    // The decoder replaces what is not UTF-8; unless the sign itself was sent, its presence says so.
+    let replaced = pairs.iter().any(|(name, value)| name.contains('\u{FFFD}') || value.contains('\u{FFFD}'));
+    if replaced && !query.to_ascii_uppercase().contains("%EF%BF%BD") {
+        return Err(malformed());
+    }
+    Ok(pairs)
+}

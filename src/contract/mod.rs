@@ -1,0 +1,234 @@
+//! `openapi.yaml` is the law: this folder reads it once at start, compiles what requests must look like and
+//! refuses at the door what it doesn't allow. Routes are registered by its `operationId`s ([`crate::app`]).
+
+mod body;
+pub mod docs;
+pub mod door;
+mod json;
+mod violation;
+
+pub use body::BodyRule;
+
+use actix_web::http::Method;
+use jsonschema::{PatternOptions, Registry, Validator};
+use serde_json::{Value, json};
+use std::{collections::HashMap, sync::Arc};
+
+/// The document, as it stands in the repository.
+pub const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
+/// What `$ref`s into the document are relative to, inside the server.
+const BASE: &str = "plenary:openapi";
+
+/// The contract can't be used; the server doesn't start.
+#[derive(Debug, thiserror::Error)]
+#[error("openapi.yaml: {0}")]
+pub struct ContractError(String);
+
+/// The compiled contract.
+pub struct Contract {
+    /// The document as JSON, served at `/openapi.json`.
+    pub json: String,
+    operations: HashMap<String, Arc<Operation>>,
+}
+
+/// One operation: who may call it, and what its request must look like.
+pub struct Operation {
+    /// Its `operationId`.
+    pub id: String,
+    /// Its method.
+    pub method: Method,
+    /// Its path as in the document, which is also how actix writes it.
+    pub path: String,
+    /// Whether a token is needed, read if given, or not looked at.
+    pub security: Security,
+    /// Path, query and header parameters.
+    pub parameters: Vec<Parameter>,
+    /// What the body must be, where there is one.
+    pub body: Option<BodyRule>,
+}
+
+/// Who may call an operation, as far as the contract says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Nobody signs in here.
+    None,
+    /// With or without a token; a bad token is still refused.
+    Optional,
+    /// Only with a token.
+    Required,
+}
+
+/// A parameter outside the body.
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub place: crate::error::In,
+    required: bool,
+    kind: Kind,
+    validator: Validator,
+}
+
+/// Parameters arrive as text; this says what they are read as before they are validated.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Integer,
+    Boolean,
+}
+
+impl Contract {
+    /// Reads and compiles the embedded document.
+    pub fn load() -> Result<Self, ContractError> {
+        Self::parse(OPENAPI_YAML)
+    }
+
+    /// Reads and compiles a document.
+    pub fn parse(yaml: &str) -> Result<Self, ContractError> {
+        let document: Value = body::parse_yaml(yaml).map_err(|error| ContractError(error.to_string()))?;
+        let registry = Registry::new()
+            .add(BASE, document.clone())
+            .and_then(|registry| registry.prepare())
+            .map_err(|error| ContractError(error.to_string()))?;
+        let compiler = Compiler { document: &document, registry: &registry };
+        let mut operations = HashMap::new();
+        for (path, item) in members(&document["paths"]) {
+            for (method, operation) in members(item) {
+                let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+                if operation.get("operationId").is_none() {
+                    continue;
+                }
+                let operation = compiler.operation(path, method, item, operation)?;
+                let id = operation.id.clone();
+                if operations.insert(id.clone(), Arc::new(operation)).is_some() {
+                    return Err(ContractError(format!("operationId {id} is given twice")));
+                }
+            }
+        }
+        Ok(Self { json: document.to_string(), operations })
+    }
+
+    /// All operations, in no order.
+    pub fn operations(&self) -> impl Iterator<Item = &Arc<Operation>> {
+        self.operations.values()
+    }
+
+    /// The operation of that id.
+    pub fn operation(&self, id: &str) -> Option<&Arc<Operation>> {
+        self.operations.get(id)
+    }
+}
+
+struct Compiler<'d> {
+    document: &'d Value,
+    registry: &'d Registry<'d>,
+}
+
+impl Compiler<'_> {
+    fn operation(&self, path: &str, method: Method, item: &Value, operation: &Value) -> Result<Operation, ContractError> {
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        let at = format!("/paths/{}/{}", escape(path), method.as_str().to_lowercase());
+        let shared = array(&item["parameters"]).map(|(index, value)| (format!("/paths/{}/parameters/{index}", escape(path)), value));
+        let own = array(&operation["parameters"]).map(|(index, value)| (format!("{at}/parameters/{index}"), value));
+        let mut parameters = Vec::new();
+        for (pointer, _) in shared.chain(own) {
+            parameters.push(self.parameter(&pointer)?);
+        }
+        let body = match operation.get("requestBody") {
+            Some(_) => Some(self.body(&format!("{at}/requestBody"))?),
+            None => None,
+        };
+        Ok(Operation { id, method, path: path.to_owned(), security: security(operation)?, parameters, body })
+    }
+
+    fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {
+        let (pointer, parameter) = self.resolve(pointer)?;
+        let place = match parameter["in"].as_str() {
+            Some("query") => crate::error::In::Query,
+            Some("path") => crate::error::In::Path,
+            Some("header") => crate::error::In::Header,
+            other => return Err(ContractError(format!("{pointer}: parameters in {other:?} are not supported"))),
+        };
+        let (_, schema) = self.resolve(&format!("{pointer}/schema"))?;
+        let kind = match schema["type"].as_str() {
+            Some("integer") => Kind::Integer,
+            Some("boolean") => Kind::Boolean,
+            Some("string") => Kind::Text,
+            other => return Err(ContractError(format!("{pointer}: parameters of type {other:?} are not supported"))),
+        };
+        Ok(Parameter {
+            name: parameter["name"].as_str().unwrap_or_default().to_owned(),
+            place,
+            required: parameter["required"].as_bool().unwrap_or(false),
+            kind,
+            validator: self.validator(&format!("{pointer}/schema"))?,
+        })
+    }
+
+    fn body(&self, pointer: &str) -> Result<BodyRule, ContractError> {
+        let (pointer, body) = self.resolve(pointer)?;
+        let media = members(&body["content"])
+            .map(|(name, _)| {
+                let schema = format!("{pointer}/content/{}/schema", escape(name));
+                Ok((body::Media::parse(name)?, self.validator(&schema)?))
+            })
+            .collect::<Result<Vec<_>, ContractError>>()?;
+        let max_bytes = body["x-max-body-bytes"].as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+        Ok(BodyRule {
+            required: body["required"].as_bool().unwrap_or(false),
+            max_bytes: max_bytes.ok_or_else(|| ContractError(format!("{pointer}: x-max-body-bytes is missing")))?,
+            media,
+        })
+    }
+
+    /// Follows `$ref`s: where the thing really stands, and the thing.
+    fn resolve(&self, pointer: &str) -> Result<(String, &Value), ContractError> {
+        let value = self.document.pointer(pointer).ok_or_else(|| ContractError(format!("{pointer}: nothing there")))?;
+        match value.get("$ref").and_then(Value::as_str) {
+            None => Ok((pointer.to_owned(), value)),
+            Some(reference) => {
+                let target =
+                    reference.strip_prefix('#').ok_or_else(|| ContractError(format!("{pointer}: {reference} leaves the document")))?;
+                self.resolve(target)
+            }
+        }
+    }
+
+    fn validator(&self, pointer: &str) -> Result<Validator, ContractError> {
+        let fragment: String = pointer.replace('{', "%7B").replace('}', "%7D");
+        jsonschema::options()
+            .with_registry(self.registry)
+            .with_base_uri(BASE)
+            .should_validate_formats(true)
+            .should_ignore_unknown_formats(false)
+            // Linear time, whatever the input.
+            .with_pattern_options(PatternOptions::regex())
+            .build(&json!({ "$ref": format!("{BASE}#{fragment}") }))
+            .map_err(|error| ContractError(format!("{pointer}: {error}")))
+    }
+}
+
+fn security(operation: &Value) -> Result<Security, ContractError> {
+    let Some(alternatives) = operation["security"].as_array() else {
+        return Err(ContractError(format!("{}: security must be explicit", operation["operationId"])));
+    };
+    let open = alternatives.iter().any(|alternative| alternative.as_object().is_some_and(serde_json::Map::is_empty));
+    Ok(match (alternatives.is_empty(), open) {
+        (true, _) => Security::None,
+        (false, true) => Security::Optional,
+        (false, false) => Security::Required,
+    })
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+fn array(value: &Value) -> impl Iterator<Item = (usize, &Value)> {
+    value.as_array().into_iter().flatten().enumerate()
+}
+
+/// RFC 6901.
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

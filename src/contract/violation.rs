@@ -1,0 +1,72 @@
+//! What a schema has to say about a request, in our words: a stable code, a pointer, and no echo of the input.
+
+use super::escape;
+use crate::error::{Detail, In};
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind as Kind};
+use serde_json::Value;
+
+/// At most this many details a problem: enough to mend a form, not a way to make the server write long answers.
+const MAX_DETAILS: usize = 20;
+
+/// All that is wrong with `body`, at the places where it is wrong.
+pub fn in_body(validator: &Validator, body: &Value) -> Vec<Detail> {
+    let errors = validator.iter_errors(body).flat_map(|error| details(&error));
+    errors.take(MAX_DETAILS).collect()
+}
+
+/// The first thing that is wrong with a parameter: its code and a sentence.
+pub fn in_parameter(validator: &Validator, value: &Value) -> Option<(String, String)> {
+    let error = validator.iter_errors(value).next()?;
+    Some((code(error.kind()).to_owned(), sentence(&error)))
+}
+
+fn details(error: &ValidationError<'_>) -> Vec<Detail> {
+    let at = error.instance_path().to_string();
+    let detail = |pointer: String, text: String| Detail {
+        r#in: In::Body,
+        pointer: Some(pointer),
+        name: None,
+        code: code(error.kind()).to_owned(),
+        detail: text,
+    };
+    match error.kind() {
+        // Both point at the object; a form needs the member.
+        Kind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            vec![detail(format!("{at}/{}", escape(name)), "is required".to_owned())]
+        }
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            let unknown = unexpected.iter().take(MAX_DETAILS);
+            unknown.map(|name| detail(format!("{at}/{}", escape(name)), "is not a field here".to_owned())).collect()
+        }
+        _ => vec![detail(at, sentence(error))],
+    }
+}
+
+/// The validator's sentence with the value masked, so that a password is never sent back.
+fn sentence(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        Kind::Pattern { .. } => "has characters or a form that is not allowed here".to_owned(),
+        Kind::Format { format } => format!("is not a valid {format}"),
+        Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } => {
+            "has none of the forms allowed here".to_owned()
+        }
+        _ => error.masked_with("the value").to_string(),
+    }
+}
+
+fn code(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Required { .. } => "required",
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => "unknown_field",
+        Kind::Type { .. } => "wrong_type",
+        Kind::MaxLength { .. } | Kind::MaxItems { .. } | Kind::MaxProperties { .. } => "too_long",
+        Kind::MinLength { .. } | Kind::MinItems { .. } | Kind::MinProperties { .. } => "too_short",
+        Kind::Minimum { .. } | Kind::Maximum { .. } | Kind::ExclusiveMinimum { .. } | Kind::ExclusiveMaximum { .. } => "out_of_range",
+        Kind::Pattern { .. } => "pattern",
+        Kind::Format { .. } => "format",
+        Kind::Enum { .. } | Kind::Constant { .. } => "enum",
+        Kind::UniqueItems => "duplicate",
+        _ => "invalid",
+    }
+}

@@ -1,0 +1,144 @@
+//! Opening the database that `DATABASE_URL` names.
+
+use super::{ACQUIRE_TIMEOUT, Db, Pools};
+use sqlx::{
+    ConnectOptions, Executor,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{fs::File, path::Path, str::FromStr, sync::Arc, time::Duration};
+use tracing::log::LevelFilter;
+
+/// SQLite before this loses data when a checkpoint and a commit meet (the WAL-reset bug, fixed in 3.51.3).
+const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
+/// Postgres before this lacks features the statements use or is no longer maintained.
+const POSTGRES_AT_LEAST: i64 = 15;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: String,
+    /// Connections for reading on SQLite (one more writes), all connections on Postgres.
+    pub max_connections: u32,
+}
+
+/// Why the database can't be used; each is a sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ConnectError {
+    #[error("DATABASE_URL must begin with `sqlite:` or `postgres:`")]
+    UnknownScheme,
+    #[error("DATABASE_URL names no file: SQLite in memory loses everything, give a path as in `sqlite:plenary.db`")]
+    InMemory,
+    #[error("DATABASE_URL can't be read: {0}")]
+    Url(#[source] sqlx::Error),
+    #[error("another process already uses the SQLite file {0}: one process owns it (use Postgres for several nodes)")]
+    InUse(String),
+    #[error("the SQLite file {0} can't be locked: {1}")]
+    Lock(String, #[source] std::io::Error),
+    #[error("{0} is too old: at least {1} is needed")]
+    TooOld(String, String),
+    #[error("the database can't be opened: {0}")]
+    Open(#[from] sqlx::Error),
+}
+
+impl Db {
+    /// Opens the pools and checks the database's version. Must be called inside the runtime that outlives all workers.
+    pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
+        let pools = match settings.url.split(':').next() {
+            Some("sqlite") => sqlite(settings).await?,
+            Some("postgres" | "postgresql") => postgres(settings).await?,
+            _ => return Err(ConnectError::UnknownScheme),
+        };
+        Ok(Self { pools, runtime: tokio::runtime::Handle::current() })
+    }
+}
+
+async fn sqlite(settings: &Settings) -> Result<Pools, ConnectError> {
+    let options = SqliteConnectOptions::from_str(&settings.url)
+        .map_err(ConnectError::Url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // Only FULL keeps an acknowledged commit through a loss of power.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(ACQUIRE_TIMEOUT)
+        .statement_cache_capacity(512)
+        .log_statements(LevelFilter::Trace);
+    let file = options.get_filename().to_owned();
+    if settings.url.contains(":memory:") || file.as_os_str().is_empty() {
+        return Err(ConnectError::InMemory);
+    }
+    let owner = own(&file)?;
+    let write = SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.clone())
+        .await?;
+    let (version,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&write).await?;
+    if parse_version(&version) < SQLITE_AT_LEAST {
+        let (major, minor, patch) = SQLITE_AT_LEAST;
+        return Err(ConnectError::TooOld(format!("SQLite {version}"), format!("{major}.{minor}.{patch}")));
+    }
+    let read = SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(settings.max_connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.create_if_missing(false).read_only(true))
+        .await?;
+    Ok(Pools::Sqlite { read, write, _owner: Arc::new(owner) })
+}
+
+/// Takes the lock beside the database file that says which process owns it; the system frees it when the process ends.
+fn own(database: &Path) -> Result<File, ConnectError> {
+    let shown = database.display().to_string();
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| ConnectError::Lock(shown.clone(), error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(ConnectError::InUse(shown)),
+        Err(std::fs::TryLockError::Error(error)) => Err(ConnectError::Lock(shown, error)),
+    }
+}
+
+fn parse_version(text: &str) -> (u32, u32, u32) {
+    let mut numbers = text.split('.').map(|n| n.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next(), next())
+}
+
+async fn postgres(settings: &Settings) -> Result<Pools, ConnectError> {
+    let options = PgConnectOptions::from_str(&settings.url)
+        .map_err(ConnectError::Url)?
+        .application_name("plenary")
+        .statement_cache_capacity(512)
+        .log_statements(LevelFilter::Trace);
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.max_connections)
+        .idle_timeout(Duration::from_secs(600))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A transaction left open by a lost client would hold its session rows for ever.
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute("SET idle_in_transaction_session_timeout = '60s'").await?;
+                connection.execute("SET timezone = 'UTC'").await?;
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await?;
+    let (number, name): (i32, String) =
+        sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version')").fetch_one(&pool).await?;
+    if i64::from(number) / 10_000 < POSTGRES_AT_LEAST {
+        return Err(ConnectError::TooOld(format!("Postgres {name}"), POSTGRES_AT_LEAST.to_string()));
+    }
+    Ok(Pools::Postgres(pool))
+}

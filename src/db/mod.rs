@@ -1,0 +1,189 @@
+//! Both databases behind one small façade. This folder is the only place that knows there are two.
+//!
+//! SQL is written once, with `$1` placeholders, and runs on both; where the dialects differ the statement is a
+//! [`Sql::Differs`]. Reads go through [`Db::query`], writes through a [`Tx`] (see [`Db::write`]).
+
+mod connect;
+mod migrations;
+mod query;
+mod select;
+mod types;
+
+pub use connect::{ConnectError, Settings};
+pub use migrations::{MigrateError, latest_version};
+pub use query::{Bind, Query, Record, Sql};
+pub use select::{Keyset, Select};
+pub use types::Columns;
+pub(crate) use types::text_enum;
+
+use crate::error::Problem;
+use futures_util::future::BoxFuture;
+use query::Target;
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use std::{fs::File, sync::Arc, time::Duration};
+use tokio::runtime::Handle;
+
+/// What a storage call can fail with. "Not found" is never an error here but an `Option` or a row count.
+pub type Error = sqlx::Error;
+/// The result of a storage call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The database: cheap to clone, shared by everything.
+#[derive(Clone)]
+pub struct Db {
+    pools: Pools,
+    /// Transactions run on this runtime and not on the worker's that asked, so that they end whatever happens to it.
+    runtime: Handle,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Sqlite { read: SqlitePool, write: SqlitePool, _owner: Arc<File> },
+    Postgres(PgPool),
+}
+
+/// Which database a statement is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The embedded database: one process, one writer.
+    Sqlite,
+    /// A server that several nodes share.
+    Postgres,
+}
+
+/// A write transaction; rolled back when dropped without [`Tx::commit`].
+pub struct Tx(Inner);
+
+enum Inner {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Db {
+    /// Which of the two this is.
+    pub fn dialect(&self) -> Dialect {
+        match self.pools {
+            Pools::Sqlite { .. } => Dialect::Sqlite,
+            Pools::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A read outside any transaction. On SQLite the connection is read-only: a write through here fails.
+    pub fn query(&self, sql: impl Into<Sql>) -> Query<'_> {
+        match &self.pools {
+            Pools::Sqlite { read, .. } => Query::new(Target::SqlitePool(read), sql.into()),
+            Pools::Postgres(pool) => Query::new(Target::PostgresPool(pool), sql.into()),
+        }
+    }
+
+    /// Begins a write transaction. On SQLite it takes the write lock at once (`BEGIN IMMEDIATE`): a deferred one
+    /// that turns to writing would get `SQLITE_BUSY`.
+    ///
+    /// The future must not be dropped half-way (sqlx 0.9.0 can hand a connection back inside an open transaction),
+    /// so call it only from a task that nothing cancels: [`Db::write`] or the engine.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(match &self.pools {
+            Pools::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+        }))
+    }
+
+    /// Runs `work` in a write transaction of its own, in a task that a dropped connection can't cancel:
+    /// commits on `Ok`, rolls back on `Err`.
+    pub async fn write<T, W>(&self, work: W) -> std::result::Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, Problem>> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = self.runtime.spawn(async move {
+            let mut tx = db.begin().await?;
+            match work(&mut tx).await {
+                Ok(value) => {
+                    tx.commit().await?;
+                    Ok(value)
+                }
+                Err(problem) => {
+                    tx.rollback().await?;
+                    Err(problem)
+                }
+            }
+        });
+        task.await.unwrap_or_else(|failed| Err(Problem::internal(format!("a transaction's task ended early: {failed}"))))
+    }
+
+    /// Spawns a task on the runtime that owns the database's work.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        self.runtime.spawn(task)
+    }
+
+    /// Whether the database answers, for readiness.
+    pub async fn ping(&self) -> Result<()> {
+        self.query("SELECT CAST(1 AS BIGINT)").scalar::<i64>().await.map(|_| ())
+    }
+
+    /// Closes all connections after the work under way, so that SQLite can checkpoint its log.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { read, write, .. } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// A statement inside this transaction.
+    pub fn query(&mut self, sql: impl Into<Sql>) -> Query<'_> {
+        match &mut self.0 {
+            Inner::Sqlite(tx) => Query::new(Target::Sqlite(&mut *tx), sql.into()),
+            Inner::Postgres(tx) => Query::new(Target::Postgres(&mut *tx), sql.into()),
+        }
+    }
+
+    /// Which database this is.
+    pub fn dialect(&self) -> Dialect {
+        match self.0 {
+            Inner::Sqlite(_) => Dialect::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Makes the work durable. Only after this may anybody be told of it.
+    pub async fn commit(self) -> Result<()> {
+        match self.0 {
+            Inner::Sqlite(tx) => tx.commit().await,
+            Inner::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    /// Undoes the work.
+    pub async fn rollback(self) -> Result<()> {
+        match self.0 {
+            Inner::Sqlite(tx) => tx.rollback().await,
+            Inner::Postgres(tx) => tx.rollback().await,
+        }
+    }
+}
+
+/// Whether the statement failed on a unique constraint. Its name is not asked: SQLite has none.
+pub fn is_unique_violation(error: &Error) -> bool {
+    error.as_database_error().is_some_and(|e| e.is_unique_violation())
+}
+
+/// Whether the statement failed on a foreign key.
+pub fn is_foreign_key_violation(error: &Error) -> bool {
+    error.as_database_error().is_some_and(|e| e.is_foreign_key_violation())
+}
+
+/// Whether the whole transaction may be tried again: a deadlock or serialisation failure (Postgres 40P01, 40001),
+/// or a writer that was busy (SQLite 5, 261, 517).
+pub fn is_transient(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code());
+    matches!(code.as_deref(), Some("40P01" | "40001" | "5" | "261" | "517"))
+}
+
+/// How long a statement waits for a connection or for SQLite's write lock before it is given up.
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,114 @@
+//! A list's statement, put together from static pieces and binds: the one place that builds SQL at run time.
+
+use super::{
+    Bind, Db, Dialect, Query, Record, Result, Tx,
+    query::{Args, Text},
+};
+use sqlx::error::BoxDynError;
+
+/// `SELECT … WHERE …` with the filters that were asked for. All its text is `&'static str`; values are only bound.
+pub struct Select {
+    text: String,
+    args: std::result::Result<Args, BoxDynError>,
+    binds: usize,
+    conditions: usize,
+}
+
+/// Where a page begins and how it is ordered: `(column, id)` after the last row of the page before.
+pub struct Keyset<K> {
+    /// The ordering column and the unique id column that settles ties, as they stand in the statement.
+    pub columns: (&'static str, &'static str),
+    /// From high to low.
+    pub descending: bool,
+    /// The last row of the page before.
+    pub after: Option<(K, uuid::Uuid)>,
+    /// How many rows at the most. Ask for one more than the page holds to see whether another follows.
+    pub limit: i64,
+}
+
+impl Select {
+    /// Begins with `SELECT … FROM …` (no WHERE).
+    pub fn new(dialect: Dialect, head: &'static str) -> Self {
+        Self { text: head.to_owned(), args: Ok(Args::new(dialect)), binds: 0, conditions: 0 }
+    }
+
+    /// Adds a condition; each `{}` in it stands for `value`.
+    #[must_use]
+    pub fn and<T: Bind>(mut self, condition: &'static str, value: T) -> Self {
+        let placeholder = self.bind(value);
+        self.condition();
+        self.text.push_str(&condition.replace("{}", &placeholder));
+        self
+    }
+
+    /// Adds a condition if there is a value for it.
+    #[must_use]
+    pub fn and_some<T: Bind>(self, condition: &'static str, value: Option<T>) -> Self {
+        match value {
+            Some(value) => self.and(condition, value),
+            None => self,
+        }
+    }
+
+    /// Adds a condition without a value.
+    #[must_use]
+    pub fn and_if(mut self, wanted: bool, condition: &'static str) -> Self {
+        if wanted {
+            self.condition();
+            self.text.push_str(condition);
+        }
+        self
+    }
+
+    /// Ends with the order and the size of a keyset page (RFC 8288 `next` links are made from its last row).
+    #[must_use]
+    pub fn page<K: Bind>(mut self, keyset: Keyset<K>) -> Self {
+        let (column, id) = keyset.columns;
+        let (compare, direction) = if keyset.descending { ("<", "DESC") } else { (">", "ASC") };
+        if let Some((key, last)) = keyset.after {
+            let (key, last) = (self.bind(key), self.bind(last));
+            self.condition();
+            self.text.push_str(&format!("({column}, {id}) {compare} ({key}, {last})"));
+        }
+        let limit = self.bind(keyset.limit);
+        self.text.push_str(&format!(" ORDER BY {column} {direction}, {id} {direction} LIMIT {limit}"));
+        self
+    }
+
+    /// Ends with a static tail, for lists that are not paged.
+    #[must_use]
+    pub fn tail(mut self, tail: &'static str) -> Self {
+        self.text.push(' ');
+        self.text.push_str(tail);
+        self
+    }
+
+    /// Reads the rows outside a transaction.
+    pub async fn all<R: Record>(self, db: &Db) -> Result<Vec<R>> {
+        self.on(db.query("")).all().await
+    }
+
+    /// Reads the rows inside one.
+    pub async fn all_in<R: Record>(self, tx: &mut Tx) -> Result<Vec<R>> {
+        self.on(tx.query("")).all().await
+    }
+
+    fn on(self, query: Query<'_>) -> Query<'_> {
+        Query { target: query.target, text: Text::Built(self.text), args: self.args }
+    }
+
+    fn condition(&mut self) {
+        self.text.push_str(if self.conditions == 0 { " WHERE " } else { " AND " });
+        self.conditions += 1;
+    }
+
+    fn bind<T: Bind>(&mut self, value: T) -> String {
+        if let Ok(args) = &mut self.args
+            && let Err(error) = args.add(value)
+        {
+            self.args = Err(error);
+        }
+        self.binds += 1;
+        format!("${}", self.binds)
+    }
+}

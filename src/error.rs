@@ -1,0 +1,330 @@
+//! Every way a request can fail, on one page: code → status and title, written as problem+json (RFC 9457).
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// One line a code. The text is the contract: it never changes its meaning once released.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $status:literal $text:literal $title:literal),+ $(,)?) => {
+        /// What went wrong, as a client's program tells it. The doc of each variant says when to use it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant),+ }
+
+        impl Code {
+            /// All codes, for the test that holds them against the contract.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The stable text of the code.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
+
+            /// The HTTP status.
+            pub const fn status(self) -> u16 { match self { $(Self::$variant => $status),+ } }
+
+            /// A short title that is the same for every occurrence.
+            pub const fn title(self) -> &'static str { match self { $(Self::$variant => $title),+ } }
+        }
+    };
+}
+
+codes! {
+    /// The body is not well-formed JSON or YAML, not UTF-8, or nested too deeply.
+    MalformedBody = 400 "malformed_body" "The body is not well-formed",
+    /// An object in the body has the same key twice.
+    DuplicateKey = 400 "duplicate_key" "A key is given twice",
+    /// A path, query or header parameter is unknown, repeated or not what the contract allows.
+    InvalidParameter = 400 "invalid_parameter" "A parameter is not valid",
+    /// The cursor was not made by this server, or for another list or filter.
+    InvalidCursor = 400 "invalid_cursor" "The cursor is not valid",
+    /// No token, or one that is not valid any more. Never says which.
+    Unauthenticated = 401 "unauthenticated" "Sign in first",
+    /// Login with an unknown email or a wrong password. Never says which.
+    InvalidCredentials = 401 "invalid_credentials" "The email or the password is wrong",
+    /// The refresh token is unknown, expired, revoked or was used before.
+    InvalidRefreshToken = 401 "invalid_refresh_token" "The refresh token is not valid",
+    /// The caller is a member of the organisation, but their role may not do this.
+    Forbidden = 403 "forbidden" "Your role does not allow this",
+    /// The event admits only attendees on its list and the caller is not linked to one.
+    NotAdmitted = 403 "not_admitted" "You are not admitted to this event",
+    /// It does not exist, or the caller may not know that it does.
+    NotFound = 404 "not_found" "Not found",
+    /// The path exists, this method on it does not.
+    MethodNotAllowed = 405 "method_not_allowed" "Method not allowed",
+    /// None of the accepted media types can be given.
+    NotAcceptable = 406 "not_acceptable" "Not acceptable",
+    /// The body did not arrive in time.
+    RequestTimeout = 408 "request_timeout" "The request took too long to arrive",
+    /// The session has no seat free and the booking did not ask to wait, or nobody can.
+    SessionFull = 409 "session_full" "The session is full",
+    /// The booking window has not opened; the problem carries when it does.
+    BookingNotOpen = 409 "booking_not_open" "Booking has not opened",
+    /// The booking window is over.
+    BookingClosed = 409 "booking_closed" "Booking has closed",
+    /// The session has begun.
+    SessionStarted = 409 "session_started" "The session has started",
+    /// The session was cancelled.
+    SessionCancelled = 409 "session_cancelled" "The session is cancelled",
+    /// The change would touch active registrations.
+    HasRegistrations = 409 "has_registrations" "There are active registrations",
+    /// Something else refers to it.
+    InUse = 409 "in_use" "It is in use",
+    /// Another event has this slug.
+    SlugTaken = 409 "slug_taken" "The slug is taken",
+    /// Another session of the event has this code.
+    CodeTaken = 409 "code_taken" "The code is taken",
+    /// Another stream, room or speaker of the event has this key.
+    KeyTaken = 409 "key_taken" "The key is taken",
+    /// Another account has this email.
+    EmailTaken = 409 "email_taken" "The email is taken",
+    /// Another attendee of the event has this external reference.
+    ReferenceTaken = 409 "reference_taken" "The external reference is taken",
+    /// The caller, or the attendee claimed, is linked already.
+    AlreadyLinked = 409 "already_linked" "Already linked",
+    /// If-Match names another version than the current one; the problem carries the current ETag.
+    VersionMismatch = 412 "version_mismatch" "It was changed in the meantime",
+    /// The body is larger than the operation allows.
+    BodyTooLarge = 413 "body_too_large" "The body is too large",
+    /// The body's media type or encoding is not one the operation takes.
+    UnsupportedMediaType = 415 "unsupported_media_type" "Unsupported media type",
+    /// The body is well-formed but breaks the contract; `errors` says where.
+    InvalidBody = 422 "invalid_body" "The body is not valid",
+    /// An id in the body names nothing the caller could refer to here.
+    UnknownReference = 422 "unknown_reference" "A reference names nothing",
+    /// Not a zone of the IANA database.
+    InvalidTimeZone = 422 "invalid_time_zone" "Unknown time zone",
+    /// An end that is not after its start, or a time outside what is allowed.
+    InvalidRange = 422 "invalid_range" "The end must be after the start",
+    /// The password is one of the most common ones.
+    WeakPassword = 422 "weak_password" "The password is too common",
+    /// The claim code is unknown or was used.
+    InvalidClaimCode = 422 "invalid_claim_code" "The claim code is not valid",
+    /// PATCH, PUT or DELETE without If-Match.
+    PreconditionRequired = 428 "precondition_required" "If-Match is required",
+    /// A defect of the server. The detail says nothing; the log does.
+    Internal = 500 "internal_error" "Internal error",
+    /// A bounded queue is full; nothing was done. Try again.
+    QueueFull = 503 "queue_full" "Too busy",
+    /// The database can't be reached in time, or the server is shutting down.
+    Unavailable = 503 "unavailable" "Not available now",
+}
+
+/// Where in the request a detail is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum In {
+    /// The body: `pointer` is set.
+    Body,
+    /// The query string: `name` is set.
+    Query,
+    /// The path: `name` is set.
+    Path,
+    /// A header: `name` is set.
+    Header,
+}
+
+/// One thing that is wrong with the request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Detail {
+    /// Where it is.
+    pub r#in: In,
+    /// RFC 6901 pointer into the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// The parameter's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What is wrong, for programs: `required`, `unknown_field`, `wrong_type`, …
+    pub code: String,
+    /// What is wrong, for people.
+    pub detail: String,
+}
+
+/// A failed request. Built with [`Problem::new`] and the methods that add to it.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    code: Code,
+    detail: String,
+    errors: Vec<Detail>,
+    members: Map<String, Value>,
+    retry_after_secs: Option<u32>,
+    allow: Option<String>,
+    /// For the log only.
+    cause: Option<String>,
+}
+
+impl Problem {
+    /// A problem with a sentence for people.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let retry_after_secs = (code.status() == 503).then_some(1);
+        Self(Box::new(Inner {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            members: Map::new(),
+            retry_after_secs,
+            allow: None,
+            cause: None,
+        }))
+    }
+
+    /// A defect: the cause goes to the log, never to the client.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let mut problem = Self::new(Code::Internal, "The server failed. The request id helps to find out why.");
+        problem.0.cause = Some(cause.to_string());
+        problem
+    }
+
+    /// The one answer for what does not exist and for what the caller may not know of.
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "There is nothing here that you may see.")
+    }
+
+    /// A member whose role does not suffice.
+    pub fn forbidden() -> Self {
+        Self::new(Code::Forbidden, "Your role in this organisation does not allow this.")
+    }
+
+    /// An id in the body that names nothing here.
+    pub fn unknown_reference(pointer: impl Into<String>) -> Self {
+        Self::new(Code::UnknownReference, "A reference in the body names nothing that exists here.").at(
+            pointer,
+            "unknown_reference",
+            "names nothing that exists here",
+        )
+    }
+
+    /// A body that is well-formed but not valid at `pointer`.
+    pub fn invalid(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::new(code, detail.clone()).at(pointer, code.as_str(), detail)
+    }
+
+    /// Adds a detail about the body.
+    #[must_use]
+    pub fn at(self, pointer: impl Into<String>, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.with_detail(Detail { r#in: In::Body, pointer: Some(pointer.into()), name: None, code: code.into(), detail: detail.into() })
+    }
+
+    /// Adds a detail about a parameter.
+    #[must_use]
+    pub fn parameter(self, place: In, name: impl Into<String>, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.with_detail(Detail { r#in: place, pointer: None, name: Some(name.into()), code: code.into(), detail: detail.into() })
+    }
+
+    /// Adds a detail.
+    #[must_use]
+    pub fn with_detail(mut self, detail: Detail) -> Self {
+        self.0.errors.push(detail);
+        self
+    }
+
+    /// Adds a member of its own that the contract names for this code.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Serialize) -> Self {
+        self.0.members.insert(member.to_owned(), serde_json::json!(value));
+        self
+    }
+
+    /// Names the methods that are allowed (RFC 9110 requires it beside 405).
+    #[must_use]
+    pub fn allowing(mut self, methods: String) -> Self {
+        self.0.allow = Some(methods);
+        self
+    }
+
+    /// Which code this is.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What only the log may say.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// The details added so far.
+    pub fn details(&self) -> &[Detail] {
+        &self.0.errors
+    }
+
+    /// The answer, naming the request it belongs to.
+    pub fn to_response(&self, request_id: Option<uuid::Uuid>) -> HttpResponse {
+        let inner = &self.0;
+        let mut body = Map::new();
+        body.insert("type".into(), format!("urn:problem-type:plenary:{}", inner.code.as_str()).into());
+        body.insert("code".into(), inner.code.as_str().into());
+        body.insert("status".into(), inner.code.status().into());
+        body.insert("title".into(), inner.code.title().into());
+        body.insert("detail".into(), inner.detail.clone().into());
+        if let Some(id) = request_id {
+            body.insert("instance".into(), id.urn().to_string().into());
+        }
+        if !inner.errors.is_empty() {
+            body.insert("errors".into(), serde_json::json!(inner.errors));
+        }
+        body.extend(inner.members.clone());
+        let mut response = HttpResponse::build(self.status_code());
+        response.content_type("application/problem+json");
+        if let Some(secs) = inner.retry_after_secs {
+            response.insert_header((header::RETRY_AFTER, secs));
+        }
+        if let Some(methods) = &inner.allow {
+            response.insert_header((header::ALLOW, methods.as_str()));
+        }
+        if inner.code == Code::Unauthenticated {
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        response.body(Value::Object(body).to_string())
+    }
+}
+
+impl fmt::Display for Problem {
+    /// Code and cause only: details may hold personal data and this text is logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.code.as_str())?;
+        match &self.0.cause {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        self.to_response(None)
+    }
+}
+
+impl From<crate::db::Error> for Problem {
+    fn from(error: crate::db::Error) -> Self {
+        use sqlx::Error;
+        match &error {
+            Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) => {
+                let mut problem = Self::new(Code::Unavailable, "The database does not answer in time. Nothing was changed; try again.");
+                problem.0.cause = Some(error.to_string());
+                problem
+            }
+            _ if crate::db::is_transient(&error) => {
+                Self::new(Code::Unavailable, "The change met another one. Nothing was changed; try again.")
+            }
+            _ => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What handlers take out of a request. The door ([`crate::contract::door`]) has checked it against the contract
+//! before; here it only gets its type.
+
+use crate::{
+    contract::door::{Admitted, Principal},
+    error::{Code, In, Problem},
+    state::State,
+};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::future::{Ready, ready};
+use uuid::Uuid;
+
+/// The server's parts.
+pub fn state(request: &HttpRequest) -> &State {
+    request.app_data::<web::Data<State>>().expect("the app carries its state").get_ref()
+}
+
+/// Implements `FromRequest` for an extractor that has all it needs already.
+macro_rules! extract {
+    (for $name:ty $(, $generic:ident: $bound:path)? => $from:expr) => {
+        impl$(<$generic: $bound>)? FromRequest for $name {
+            type Error = Problem;
+            type Future = Ready<Result<Self, Problem>>;
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let from: fn(&HttpRequest) -> Result<Self, Problem> = $from;
+                ready(from(request))
+            }
+        }
+    };
+}
+
+impl FromRequest for State {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(state(request).clone()))
+    }
+}
+
+/// The signed-in user.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller(pub Uuid);
+
+extract!(for Caller => |request| match principal(request) {
+    Principal::User(id) => Ok(Self(id)),
+    Principal::Anonymous => Err(Problem::new(Code::Unauthenticated, "A valid access token is needed.")),
+});
+
+/// Who is calling, signed in or not.
+pub fn principal(request: &HttpRequest) -> Principal {
+    request.extensions().get::<Admitted>().map_or(Principal::Anonymous, |admitted| admitted.principal)
+}
+
+/// Path and query parameters together, by their names in the contract.
+#[derive(Debug)]
+pub struct Params<T>(pub T);
+
+extract!(for Params<T>, T: DeserializeOwned => |request| {
+    let extensions = request.extensions();
+    let params = extensions.get::<Admitted>().map(|admitted| admitted.params.clone()).unwrap_or_default();
+    serde_path_to_error::deserialize(Value::Object(params)).map(Self).map_err(|error| {
+        let name = error.path().to_string();
+        Problem::new(Code::InvalidParameter, "A parameter is not valid.").parameter(In::Query, name, "wrong_type", error.inner().to_string())
+    })
+});
+
+/// The body, or `{}` where it may be left out and was.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+extract!(for Json<T>, T: DeserializeOwned => |request| typed(body(request)).map(Self));
+
+/// A merge patch (RFC 7396), to be applied with [`Patch::onto`].
+#[derive(Debug)]
+pub struct Patch(Value);
+
+extract!(for Patch => |request| Ok(Self(body(request))));
+
+impl Patch {
+    /// The thing as it would be after the patch: `current` is its editable form, as a create body would give it.
+    pub fn onto<T: Serialize + DeserializeOwned>(self, current: &T) -> Result<T, Problem> {
+        let mut merged = serde_json::to_value(current).map_err(Problem::internal)?;
+        merge(&mut merged, self.0);
+        typed(merged)
+    }
+}
+
+fn body(request: &HttpRequest) -> Value {
+    let mut extensions = request.extensions_mut();
+    let body = extensions.get_mut::<Admitted>().and_then(|admitted| admitted.body.take());
+    body.unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+}
+
+/// Gives a validated value its type. What the schema lets pass and the type doesn't (`1.0` for an integer) is 422.
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let mut pointer = String::new();
+        for segment in error.path() {
+            pointer.push('/');
+            pointer.push_str(&segment.to_string().replace('~', "~0").replace('/', "~1"));
+        }
+        Problem::new(Code::InvalidBody, "The body breaks the contract; `errors` says where.").at(pointer, "wrong_type", "has a wrong type")
+    })
+}
+
+/// RFC 7396, section 2.
+fn merge(target: &mut Value, patch: Value) {
+    match patch {
+        Value::Object(members) => {
+            if !target.is_object() {
+                *target = Value::Object(serde_json::Map::new());
+            }
+            let Value::Object(object) = target else { return };
+            for (name, value) in members {
+                if value.is_null() {
+                    object.insert(name, Value::Null);
+                } else {
+                    merge(object.entry(name).or_insert(Value::Null), value);
+                }
+            }
+        }
+        other => *target = other,
+    }
+}
+
+/// The versions that the caller says they have seen.
+#[derive(Clone, Debug)]
+pub struct IfMatch(Option<String>);
+
+extract!(for IfMatch => |request| Ok(Self(header_text(request, header::IF_MATCH))));
+
+impl IfMatch {
+    /// Refuses a stale version; a missing one too (RFC 6585, 428).
+    pub fn require(&self, version: i64) -> Result<(), Problem> {
+        match &self.0 {
+            None => {
+                Err(Problem::new(Code::PreconditionRequired, "Send If-Match with the ETag you have seen, so that nobody's change is lost."))
+            }
+            Some(_) => self.check(version),
+        }
+    }
+
+    /// Refuses a stale version if one is given.
+    pub fn check(&self, version: i64) -> Result<(), Problem> {
+        let Some(given) = &self.0 else { return Ok(()) };
+        let current = crate::reply::etag(version);
+        if matches(given, &current) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::VersionMismatch, "It was changed since you read it. Read it again, then repeat.")
+            .with("currentETag", current))
+    }
+}
+
+/// Whether a list of entity tags names this one (RFC 9110, section 13.1).
+pub(crate) fn matches(list: &str, etag: &str) -> bool {
+    list.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
+}
+
+/// A header as text, all its lines joined.
+pub(crate) fn header_text(request: &HttpRequest, name: header::HeaderName) -> Option<String> {
+    let lines: Vec<&str> = request.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
+}

@@ -1,0 +1,5 @@
+//! STUB
+
+pub mod http;
+pub mod model;
+pub mod store;

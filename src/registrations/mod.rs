@@ -1,0 +1,4 @@
+//! Registrations: booking, cancelling, waiting, and the roster.
+
+pub mod engine;
+pub mod http;

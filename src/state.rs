@@ -1,0 +1,59 @@
+//! What every handler can reach.
+
+use crate::{
+    auth::{Passwords, Tokens},
+    clock::Clock,
+    config::Config,
+    contract::Contract,
+    db::Db,
+    page::Cursors,
+    random::Random,
+    registrations::engine::Bookings,
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The running server's parts. Cheap to clone.
+#[derive(Clone)]
+pub struct State(Arc<Parts>);
+
+/// The parts behind [`State`].
+pub struct Parts {
+    /// Limits and choices of the operator.
+    pub config: Config,
+    /// The database.
+    pub db: Db,
+    /// The time that the rules of registration go by.
+    pub clock: Clock,
+    /// Where ids and secrets come from.
+    pub random: Random,
+    /// The compiled `openapi.yaml`.
+    pub contract: Arc<Contract>,
+    /// Access and refresh tokens.
+    pub tokens: Tokens,
+    /// Hashes and verifies passwords on threads of their own.
+    pub passwords: Passwords,
+    /// Seals and opens page cursors.
+    pub cursors: Cursors,
+    /// The booking engine's queue.
+    pub bookings: Bookings,
+}
+
+impl State {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// A new id.
+    pub fn new_id(&self) -> Uuid {
+        self.random.id_now(&self.clock)
+    }
+}
+
+impl std::ops::Deref for State {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
