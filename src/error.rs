@@ -267,12 +267,8 @@ impl Problem {
         body.insert("status".into(), inner.code.status().into());
         body.insert("title".into(), inner.code.title().into());
         body.insert("detail".into(), inner.detail.clone().into());
-        if let Some(id) = request_id {
-            body.insert("instance".into(), id.urn().to_string().into());
-        }
-        if !inner.errors.is_empty() {
-            body.insert("errors".into(), serde_json::json!(inner.errors));
-        }
+        body.insert("instance".into(), request_id.unwrap_or_default().urn().to_string().into());
+        body.insert("errors".into(), serde_json::json!(inner.errors));
         body.extend(inner.members.clone());
         let mut response = HttpResponse::build(self.status_code());
         response.content_type("application/problem+json");
@@ -282,7 +278,7 @@ impl Problem {
         if let Some(methods) = &inner.allow {
             response.insert_header((header::ALLOW, methods.as_str()));
         }
-        if inner.code == Code::Unauthenticated {
+        if inner.code.status() == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         response.body(Value::Object(body).to_string())

@@ -3,12 +3,14 @@
 //! SQL is written once, with `$1` placeholders, and runs on both; where the dialects differ the statement is a
 //! [`Sql::Differs`]. Reads go through [`Db::query`], writes through a [`Tx`] (see [`Db::write`]).
 
+mod batch;
 mod connect;
 mod migrations;
 mod query;
 mod select;
 mod types;
 
+pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
 pub use connect::{ConnectError, Settings};
 pub use migrations::{MigrateError, latest_version};
 pub use query::{Bind, Query, Record, Sql};

@@ -190,4 +190,15 @@ impl<'c> Query<'c> {
     {
         Ok(self.optional::<(T,)>().await?.map(|(value,)| value))
     }
+
+    /// All rows of a record that only Postgres gives as rows (see [`super::batch`]).
+    pub(super) async fn all_from_postgres<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(self) -> Result<Vec<R>> {
+        let Query { target, text, args } = self;
+        match (target, text, args.map_err(Error::Encode)?) {
+            (Target::Postgres(connection), Text::Static(text), Args::Postgres(args)) => {
+                sqlx::query_as_with::<Postgres, R, _>(text, args).fetch_all(connection).await
+            }
+            _ => unreachable!("only a batch on Postgres comes here"),
+        }
+    }
 }
