@@ -5,7 +5,7 @@ use crate::{
     extract::state,
 };
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
@@ -16,14 +16,10 @@ use uuid::Uuid;
 /// The header that names a request in the logs.
 pub const REQUEST_ID: &str = "x-request-id";
 
-#[derive(Clone, Copy)]
-struct RequestId(Uuid);
-
 /// The outermost middleware but for CORS.
 pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
     let state = state(request.request()).clone();
     let id = state.new_id();
-    request.extensions_mut().insert(RequestId(id));
     let began = state.clock.now();
     let http_request = request.request().clone();
     let mut response = match next.call(request).await {
