@@ -170,6 +170,34 @@ impl Tx {
     }
 }
 
+/// Where a read can run: on the database or inside a transaction, so that it is written once for both.
+pub trait Source: Send {
+    /// Which database this is.
+    fn dialect(&self) -> Dialect;
+    /// A statement there.
+    fn statement(&mut self, sql: impl Into<Sql>) -> Query<'_>;
+}
+
+impl Source for &Db {
+    fn dialect(&self) -> Dialect {
+        Db::dialect(self)
+    }
+
+    fn statement(&mut self, sql: impl Into<Sql>) -> Query<'_> {
+        self.query(sql)
+    }
+}
+
+impl Source for Tx {
+    fn dialect(&self) -> Dialect {
+        Tx::dialect(self)
+    }
+
+    fn statement(&mut self, sql: impl Into<Sql>) -> Query<'_> {
+        self.query(sql)
+    }
+}
+
 /// Whether the statement failed on a unique constraint. Its name is not asked: SQLite has none.
 pub fn is_unique_violation(error: &Error) -> bool {
     error.as_database_error().is_some_and(|e| e.is_unique_violation())
