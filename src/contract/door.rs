@@ -72,7 +72,7 @@ fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, 
 }
 
 fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
-    let refused = || Problem::new(Code::Unauthenticated, "A valid access token is needed.");
+    let refused = Problem::unauthenticated;
     if operation.security == Security::None {
         return Ok(Principal::Anonymous);
     }
@@ -106,7 +106,10 @@ fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String
             In::Query | In::Body => given.extend(query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value.as_str())),
         }
         if given.is_empty() && parameter.required && parameter.name.eq_ignore_ascii_case("if-match") {
-            return Err(Problem::new(Code::PreconditionRequired, "Send If-Match with the ETag you have seen, so that nobody's change is lost."));
+            return Err(Problem::new(
+                Code::PreconditionRequired,
+                "Send If-Match with the ETag you have seen, so that nobody's change is lost.",
+            ));
         }
         match parameter.read(&given) {
             Ok(Some(value)) if parameter.place != In::Header => {
