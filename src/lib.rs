@@ -25,6 +25,7 @@ pub mod error;
 pub mod events;
 pub mod extract;
 pub mod health;
+pub mod keyed;
 pub mod page;
 pub mod programme;
 pub mod random;
