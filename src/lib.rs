@@ -23,6 +23,7 @@ pub mod contract;
 pub mod db;
 pub mod error;
 pub mod events;
+pub mod exports;
 pub mod extract;
 pub mod health;
 pub mod keyed;
