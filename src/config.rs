@@ -1,6 +1,6 @@
 //! Everything the operator can choose: by flag or environment, each limit named with its unit.
 
-use clap::Args;
+use clap::{Args, FromArgMatches};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The settings of a server. `plenary serve --help` shows these comments.
@@ -91,6 +91,17 @@ impl std::fmt::Debug for DatabaseUrl {
 }
 
 impl Config {
+    /// The defaults on that database, whatever the environment says: for the demo and for tests.
+    ///
+    /// # Panics
+    ///
+    /// Never: all settings but the database have a default.
+    pub fn for_database(url: &str) -> Self {
+        let command = Self::augment_args(clap::Command::new("plenary")).mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
+        let matches = command.get_matches_from(["plenary", "--database-url", url]);
+        Self::from_arg_matches(&matches).expect("every setting but the database has a default")
+    }
+
     /// How to connect to the database.
     pub fn database_settings(&self) -> crate::db::Settings {
         crate::db::Settings { url: self.database_url.0.clone(), max_connections: self.database_connections }

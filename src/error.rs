@@ -136,10 +136,8 @@ pub struct Detail {
     /// Where it is.
     pub r#in: In,
     /// RFC 6901 pointer into the body.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
     /// The parameter's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What is wrong, for programs: `required`, `unknown_field`, `wrong_type`, …
     pub code: String,

@@ -5,36 +5,27 @@ use crate::{
     extract::state,
 };
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
     middleware::Next,
 };
-use uuid::Uuid;
 
 /// The header that names a request in the logs.
 pub const REQUEST_ID: &str = "x-request-id";
-
-#[derive(Clone, Copy)]
-struct RequestId(Uuid);
 
 /// The outermost middleware but for CORS.
 pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
     let state = state(request.request()).clone();
     let id = state.new_id();
-    request.extensions_mut().insert(RequestId(id));
     let began = state.clock.now();
-    let http_request = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) if response.response().error().is_none() => response.map_into_boxed_body(),
-        Ok(response) => {
-            let problem = problem_of(response.response().error(), id);
-            let (request, _) = response.into_parts();
-            ServiceResponse::new(request, problem.to_response(Some(id)))
-        }
-        Err(error) => ServiceResponse::new(http_request, problem_of(Some(&error), id).to_response(Some(id))),
-    };
+    // Nothing below answers with an error instead of a response: the door, handlers and extractors all make responses.
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if response.response().error().is_some() {
+        let problem = problem_of(response.response().error(), id);
+        response = response.into_response(problem.to_response(Some(id)));
+    }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
@@ -46,7 +37,7 @@ pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     Ok(response)
 }
 
-fn problem_of(error: Option<&Error>, id: Uuid) -> Problem {
+fn problem_of(error: Option<&Error>, id: uuid::Uuid) -> Problem {
     let Some(error) = error else { return Problem::internal("an error without a cause") };
     let problem = match error.as_error::<Problem>() {
         Some(problem) => problem.clone(),

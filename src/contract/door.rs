@@ -9,7 +9,7 @@ use crate::{
 };
 use actix_web::{
     Error, HttpMessage, HttpRequest,
-    body::MessageBody,
+    body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{Method, header},
     middleware::Next,
@@ -43,15 +43,26 @@ pub enum Principal {
 /// The operations of one path.
 pub type PathOperations = Arc<Vec<Arc<Operation>>>;
 
-/// The middleware of every path of the contract.
+/// The middleware of every path of the contract. A refusal is an answer here and not an error, so that the outer
+/// middleware gets it together with its request.
 pub async fn pass<B: MessageBody + 'static>(
     operations: PathOperations,
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let operation = find(&operations, request.method())?;
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match admit(&operations, &mut request).await {
+        Ok(admitted) => {
+            request.extensions_mut().insert(admitted);
+            next.call(request).await.map(ServiceResponse::map_into_left_body)
+        }
+        Err(problem) => Ok(request.error_response(problem).map_into_right_body()),
+    }
+}
+
+async fn admit(operations: &PathOperations, request: &mut ServiceRequest) -> Result<Admitted, Problem> {
+    let operation = find(operations, request.method())?;
     let state = request.app_data::<web::Data<State>>().expect("the app carries its state").clone();
-    let principal = authenticate(&operation, &request, &state)?;
+    let principal = authenticate(&operation, request, &state)?;
     let params = parameters(&operation, request.request())?;
     let body = match &operation.body {
         None => None,
@@ -60,8 +71,7 @@ pub async fn pass<B: MessageBody + 'static>(
             rule.read(request.headers(), &mut payload, state.config.body_timeout()).await?
         }
     };
-    request.extensions_mut().insert(Admitted { operation, principal, params, body });
-    next.call(request).await
+    Ok(Admitted { operation, principal, params, body })
 }
 
 fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, Problem> {
@@ -95,7 +105,7 @@ fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String
     let query = query_pairs(request.query_string())?;
     for (name, _) in &query {
         if !operation.parameters.iter().any(|parameter| parameter.place == In::Query && parameter.name == *name) {
-            wrong.push((In::Query, name.clone(), "unknown_field".to_owned(), "is not a parameter here".to_owned()));
+            wrong.push((In::Query, name.clone(), "unknown_parameter".to_owned(), "is not a parameter here".to_owned()));
         }
     }
     for parameter in &operation.parameters {

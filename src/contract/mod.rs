@@ -198,7 +198,6 @@ impl Compiler<'_> {
         let fragment: String = pointer.replace('{', "%7B").replace('}', "%7D");
         jsonschema::options()
             .with_registry(self.registry)
-            .with_base_uri(BASE)
             .should_validate_formats(true)
             .should_ignore_unknown_formats(false)
             // Widths of integers: said for client generators, checked by minimum and maximum.

@@ -115,7 +115,7 @@ impl Db {
     }
 
     /// Spawns a task on the runtime that owns the database's work.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
         self.runtime.spawn(task)
     }
 

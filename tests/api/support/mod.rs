@@ -1,0 +1,42 @@
+//! What every test stands on. `on_both!` runs a test on both databases; [`App`] is the running server.
+#![allow(dead_code, unused_imports, reason = "a kit: not every piece is needed at any time")]
+
+mod app;
+mod client;
+mod cluster;
+mod contract;
+mod fixtures;
+mod postgres;
+
+pub use app::App;
+pub use client::{Answer, Call};
+pub use contract::Document;
+pub use fixtures::{AsId, User, at, overlay};
+pub use plenary::clock::Timestamp;
+pub use serde_json::{Value, json};
+
+/// Turns `async fn name(app: App) { … }` into the tests `name::sqlite` and `name::postgres`.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: App) $body:block)+) => {$(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn scenario($app: App) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                scenario(App::on_sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(app) = App::on_postgres().await {
+                    scenario(app).await;
+                }
+            }
+        }
+    )+};
+}
+pub(crate) use on_both;
