@@ -203,10 +203,15 @@ impl<P: Place, A: Access> FromRequest for Guard<P, A> {
 
 async fn find<P: Place>(db: &Db, named: &str, user: Option<Uuid>) -> Result<Option<Found>, Problem> {
     Ok(match (Uuid::try_parse(named), P::PARAM) {
-        (Ok(id), _) => db.query(P::SQL).bind(id).bind(user).optional().await?,
+        (Ok(id), _) => find_by_id::<P>(db, id, user).await?,
         (Err(_), "event") => db.query(EVENT_BY_SLUG).bind(named.to_owned()).bind(user).optional().await?,
         (Err(_), _) => None,
     })
+}
+
+/// What stands at a place, for handlers whose permission depends on the body.
+pub async fn find_by_id<P: Place>(db: &Db, id: Uuid, user: Option<Uuid>) -> Result<Option<Found>, Problem> {
+    Ok(db.query(P::SQL).bind(id).bind(user).optional().await?)
 }
 
 /// The caller's role in an organisation named in a body or query.
