@@ -3,7 +3,7 @@
 use super::model::{Event, EventStatus, ValidEvent};
 use crate::{
     clock::Timestamp,
-    db::{Db, Keyset, Query, Result, Select, Tx},
+    db::{Db, Keyset, Query, Result, Select, Sql, Tx},
     text,
 };
 use uuid::Uuid;
@@ -48,10 +48,9 @@ pub async fn find(db: &Db, id: Uuid) -> Result<Option<Event>> {
     db.query(FIND).bind(id).optional().await
 }
 
-/// The event of that id, with its programme locked until the transaction ends and counted as changed
-/// (see [`bump_programme`]).
+/// The event of that id, with its programme locked until the transaction ends.
 pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<Event>> {
-    bump_programme(tx, id).await?;
+    lock_programme(tx, id).await?;
     tx.query(FIND).bind(id).optional().await
 }
 
@@ -66,6 +65,16 @@ pub async fn bump_programme(tx: &mut Tx, event_id: Uuid) -> Result<()> {
     tx.query(BUMP).bind(event_id).execute().await.map(|_| ())
 }
 
+/// Takes the same lock as [`bump_programme`] without counting a change yet, for an edit that may turn out to change
+/// nothing. Answers the programme's version, or `None` if there is no such event.
+pub async fn lock_programme(tx: &mut Tx, event_id: Uuid) -> Result<Option<i64>> {
+    const LOCK: Sql = Sql::Differs {
+        sqlite: "SELECT programme_version FROM events WHERE id = $1",
+        postgres: "SELECT programme_version FROM events WHERE id = $1 FOR NO KEY UPDATE",
+    };
+    tx.query(LOCK).bind(event_id).optional_scalar().await
+}
+
 /// Adds an event. A unique violation means that the slug is taken.
 pub async fn insert(tx: &mut Tx, id: Uuid, event: &ValidEvent, now: Timestamp) -> Result<Event> {
     const INSERT: &str = concat!(
@@ -77,13 +86,13 @@ pub async fn insert(tx: &mut Tx, id: Uuid, event: &ValidEvent, now: Timestamp) -
     bind(tx.query(INSERT), id, event, now).one().await
 }
 
-/// Changes an event that is locked, and the sessions that show its time zone. A unique violation means that the slug
-/// is taken.
+/// Changes an event that is locked, its programme's version and, with the time zone, that of the sessions that show it.
+/// A unique violation means that the slug is taken.
 pub async fn update(tx: &mut Tx, before: &Event, event: &ValidEvent, now: Timestamp) -> Result<Event> {
     const UPDATE: &str = concat!(
         "UPDATE events SET slug = $3, name = $4, sort_key = $5, time_zone = $6, starts_on = $7, ends_on = $8, status = $9, \
-         booking_opens_at = $10, booking_closes_at = $11, admission = $12, updated_at = $13, version = version + 1 \
-         WHERE id = $1 AND organisation_id = $2 RETURNING ",
+         booking_opens_at = $10, booking_closes_at = $11, admission = $12, updated_at = $13, version = version + 1, \
+         programme_version = programme_version + 1 WHERE id = $1 AND organisation_id = $2 RETURNING ",
         columns!()
     );
     const TOUCH_SESSIONS: &str = "UPDATE sessions SET version = version + 1 WHERE event_id = $1";

@@ -1,7 +1,7 @@
 //! The operations on sessions.
 
 use super::{
-    model::{BookingWindow, Part, Person, Session, SessionForm, SessionStatus, Waitlist, refuse},
+    model::{Part, Person, Session, SessionForm, SessionStatus, Waitlist, refuse},
     store::{self, Known},
 };
 use crate::{
@@ -13,7 +13,10 @@ use crate::{
     clock::Timestamp,
     db::{Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
-    events,
+    events::{
+        model::{BookingWindow, Zone},
+        store::{bump_programme, lock_programme},
+    },
     extract::{IfMatch, Json, Params, Patch},
     page::PageRequest,
     registrations::seats::{self, Touched},
@@ -23,7 +26,6 @@ use crate::{
     text,
 };
 use actix_web::HttpRequest;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -50,7 +52,7 @@ struct SessionView {
     ends_at: Timestamp,
     starts_at_local: String,
     ends_at_local: String,
-    time_zone: String,
+    time_zone: Zone,
     stream: Option<Named>,
     room: Option<Named>,
     chairs: Vec<Person>,
@@ -78,8 +80,7 @@ impl Named {
 impl From<Session> for SessionView {
     fn from(session: Session) -> Self {
         let Session { row, chairs, parts } = session;
-        // Zones are checked when an event is written; one that has gone from the system since is shown in UTC.
-        let zone = TimeZone::get(&row.time_zone).unwrap_or(TimeZone::UTC);
+        let zone = row.time_zone.as_jiff();
         Self {
             id: row.id,
             event_id: row.event_id,
@@ -88,8 +89,8 @@ impl From<Session> for SessionView {
             summary: row.summary,
             starts_at: row.starts_at,
             ends_at: row.ends_at,
-            starts_at_local: row.starts_at.in_zone(&zone),
-            ends_at_local: row.ends_at.in_zone(&zone),
+            starts_at_local: row.starts_at.in_zone(zone),
+            ends_at_local: row.ends_at.in_zone(zone),
             time_zone: row.time_zone,
             stream: Named::of(row.stream_id, row.stream_name),
             room: Named::of(row.room_id, row.room_name),
@@ -97,7 +98,7 @@ impl From<Session> for SessionView {
             parts,
             capacity: row.capacity,
             waitlist: Waitlist { mode: row.waitlist_mode },
-            booking: BookingWindow { opens_at: row.booking_opens_at, closes_at: row.booking_closes_at },
+            booking: row.booking,
             status: row.status,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -167,75 +168,68 @@ async fn create(state: State, guard: Guard<OfEvent, Manage>, Json(form): Json<Se
     let form = form.tidy();
     refuse(form.faults())?;
     let (id, event_id, now) = (state.new_id(), guard.event_id(), state.clock.now());
-    let work = move |tx: &mut Tx| -> Work<'_, Session> {
-        Box::pin(async move {
-            events::store::lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-            let known = store::known(tx, event_id, &form).await?;
-            refuse(unknown_references(&form, &known))?;
-            store::insert(tx, event_id, id, &form, now).await.map_err(code_taken)?;
-            store::insert_lists(tx, &[(id, &form)]).await?;
-            let room_capacity = form.room_id.and_then(|room| known.rooms.get(&room).copied().flatten());
-            seats::create(tx, id, form.capacity.or(room_capacity)).await?;
-            events::store::bump_programme(tx, event_id).await?;
-            written(tx, id).await
-        })
-    };
-    let session = state.db.write(work).await?;
+    let session = state.db.write(move |tx| Box::pin(insert(tx, event_id, id, form, now))).await?;
     reply::created(&format!("/v1/sessions/{id}"), session.row.version, &SessionView::from(session))
+}
+
+async fn insert(tx: &mut Tx, event_id: Uuid, id: Uuid, form: SessionForm, now: Timestamp) -> Result<Session, Problem> {
+    bump_programme(tx, event_id).await?;
+    let known = store::known(tx, event_id, &form).await?;
+    refuse(unknown_references(&form, &known))?;
+    store::insert(tx, event_id, id, &form, now).await.map_err(code_taken)?;
+    store::insert_lists(tx, &[(id, &form)]).await?;
+    let room_capacity = form.room_id.and_then(|room| known.rooms.get(&room).copied().flatten());
+    seats::create(tx, id, form.capacity.or(room_capacity)).await?;
+    written(tx, id).await
 }
 
 async fn update(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch, patch: Patch) -> Reply {
     let (id, event_id, now) = (guard.id(), guard.event_id(), state.clock.now());
-    let work = move |tx: &mut Tx| -> Work<'_, Session> {
-        Box::pin(async move {
-            let occupied = seats::lock(tx, Touched::Session(id)).await?;
-            events::store::lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-            let session = store::find(tx, id).await?.ok_or_else(Problem::not_found)?;
-            if_match.require(session.row.version)?;
-            let current = session.form();
-            let next = patch.onto(&current)?.tidy();
-            if next == current {
-                return Ok(session);
-            }
-            refuse(next.faults())?;
-            let known = store::known(tx, event_id, &next).await?;
-            refuse(unknown_references(&next, &known))?;
-            if current.touches_seats(&next, occupied.iter().any(|seats| seats.waitlisted > 0)) {
-                seats::require_none(&occupied)?;
-            }
-            let updated = store::update(tx, id, session.row.version, &next, now).await.map_err(code_taken)?;
-            updated.ok_or_else(Problem::not_found)?;
-            if next.chairs != current.chairs || next.parts != current.parts {
-                store::clear_lists(tx, &[id]).await?;
-                store::insert_lists(tx, &[(id, &next)]).await?;
-            }
-            seats::copy_limit(tx, Touched::Session(id)).await?;
-            events::store::bump_programme(tx, event_id).await?;
-            written(tx, id).await
-        })
-    };
-    let session = state.bookings.edit(work).await?;
+    let session = state.bookings.edit(move |tx| Box::pin(change(tx, event_id, id, if_match, patch, now))).await?;
     reply::changed(session.row.version, &SessionView::from(session))
+}
+
+async fn change(tx: &mut Tx, event_id: Uuid, id: Uuid, if_match: IfMatch, patch: Patch, now: Timestamp) -> Result<Session, Problem> {
+    let occupied = seats::lock(tx, Touched::Session(id)).await?;
+    lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
+    let session = store::find(tx, id).await?.ok_or_else(Problem::not_found)?;
+    if_match.require(session.row.version)?;
+    let current = session.form();
+    let next = patch.onto(&current)?.tidy();
+    if next == current {
+        return Ok(session);
+    }
+    refuse(next.faults())?;
+    let known = store::known(tx, event_id, &next).await?;
+    refuse(unknown_references(&next, &known))?;
+    if current.touches_seats(&next, occupied.iter().any(|seats| seats.waitlisted > 0)) {
+        seats::require_none(&occupied)?;
+    }
+    let updated = store::update(tx, id, session.row.version, &next, now).await.map_err(code_taken)?;
+    updated.ok_or_else(Problem::not_found)?;
+    if next.chairs != current.chairs || next.parts != current.parts {
+        store::clear_lists(tx, &[id]).await?;
+        store::insert_lists(tx, &[(id, &next)]).await?;
+    }
+    seats::copy_limit(tx, Touched::Session(id)).await?;
+    bump_programme(tx, event_id).await?;
+    written(tx, id).await
 }
 
 async fn delete(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch) -> Reply {
     let (id, event_id) = (guard.id(), guard.event_id());
-    let work = move |tx: &mut Tx| -> Work<'_, ()> {
-        Box::pin(async move {
-            let occupied = seats::lock(tx, Touched::Session(id)).await?;
-            events::store::lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-            let version = store::version(tx, id).await?.ok_or_else(Problem::not_found)?;
-            if_match.require(version)?;
-            seats::require_none(&occupied)?;
-            store::delete(tx, id, version).await?.ok_or_else(Problem::not_found)?;
-            Ok(events::store::bump_programme(tx, event_id).await?)
-        })
-    };
-    state.bookings.edit(work).await?;
+    state.bookings.edit(move |tx| Box::pin(remove(tx, event_id, id, if_match))).await?;
     reply::no_content()
 }
 
-type Work<'t, T> = futures_util::future::BoxFuture<'t, Result<T, Problem>>;
+async fn remove(tx: &mut Tx, event_id: Uuid, id: Uuid, if_match: IfMatch) -> Result<(), Problem> {
+    let occupied = seats::lock(tx, Touched::Session(id)).await?;
+    bump_programme(tx, event_id).await?;
+    let version = store::version(tx, id).await?.ok_or_else(Problem::not_found)?;
+    if_match.require(version)?;
+    seats::require_none(&occupied)?;
+    store::delete(tx, id, version).await?.ok_or_else(Problem::not_found)
+}
 
 /// What was written, as it reads now.
 async fn written(tx: &mut Tx, id: Uuid) -> Result<Session, Problem> {

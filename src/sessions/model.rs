@@ -4,6 +4,7 @@ use crate::{
     clock::Timestamp,
     db::text_enum,
     error::{Code, Detail, In, Problem},
+    events::model::{BookingWindow, Zone},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -120,18 +121,6 @@ impl Default for Waitlist {
     fn default() -> Self {
         Self { mode: no_waitlist() }
     }
-}
-
-/// When a session can be booked, where it has a window of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BookingWindow {
-    /// From then on; with the event's when `None`.
-    #[serde(default)]
-    pub opens_at: Option<Timestamp>,
-    /// Until then; with the event's when `None`.
-    #[serde(default)]
-    pub closes_at: Option<Timestamp>,
 }
 
 /// One thing that is wrong with a session, at a pointer below it.
@@ -281,7 +270,8 @@ pub struct SessionRow {
     pub id: Uuid,
     pub event_id: Uuid,
     /// The event's.
-    pub time_zone: String,
+    #[sqlx(try_from = "String")]
+    pub time_zone: Zone,
     pub code: String,
     pub title: String,
     pub summary: Option<String>,
@@ -293,8 +283,8 @@ pub struct SessionRow {
     pub room_name: Option<String>,
     pub capacity: Option<i64>,
     pub waitlist_mode: WaitlistMode,
-    pub booking_opens_at: Option<Timestamp>,
-    pub booking_closes_at: Option<Timestamp>,
+    #[sqlx(flatten)]
+    pub booking: BookingWindow,
     pub status: SessionStatus,
     /// Rises with every change; the ETag.
     pub version: i64,
@@ -368,7 +358,7 @@ impl Session {
             parts: self.parts.iter().map(part).collect(),
             capacity: row.capacity,
             waitlist: Waitlist { mode: row.waitlist_mode },
-            booking: BookingWindow { opens_at: row.booking_opens_at, closes_at: row.booking_closes_at },
+            booking: row.booking,
             status: row.status,
         }
     }
