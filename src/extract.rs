@@ -144,13 +144,18 @@ impl IfMatch {
 
     /// Refuses a stale version if one is given.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
+        self.check_any(&[crate::reply::etag(version)])
+    }
+
+    /// Refuses a stale version if one is given, where each representation of the present one has a tag of its own. The
+    /// problem names the first.
+    pub fn check_any(&self, current: &[String]) -> Result<(), Problem> {
         let Some(given) = &self.0 else { return Ok(()) };
-        let current = crate::reply::etag(version);
-        if matches(given, &current) {
+        if current.iter().any(|tag| matches(given, tag)) {
             return Ok(());
         }
         Err(Problem::new(Code::VersionMismatch, "It was changed since you read it. Read it again, then repeat.")
-            .with("currentETag", current))
+            .with("currentETag", current.first()))
     }
 }
 

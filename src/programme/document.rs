@@ -3,6 +3,7 @@
 
 use super::{store::Current, times};
 use crate::{
+    error::Problem,
     events::model::{Admission, BookingWindow, CalendarDate, EventStatus},
     keyed::Keyed,
     rooms::model::Room,
@@ -205,6 +206,11 @@ impl WindowDocument {
 }
 
 impl Document {
+    /// The document as YAML that people like to read: long texts are blocks.
+    pub fn to_yaml(&self) -> Result<String, Problem> {
+        serde_saphyr::to_string(self).map_err(Problem::internal)
+    }
+
     /// The document of a programme. Put back as it is, it changes nothing.
     pub fn of(current: Current, sees_drafts: bool) -> Self {
         let Current { event, streams, rooms, speakers, sessions } = current;
