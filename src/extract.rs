@@ -45,7 +45,7 @@ pub struct Caller(pub Uuid);
 
 extract!(for Caller => |request| match principal(request) {
     Principal::User(id) => Ok(Self(id)),
-    Principal::Anonymous => Err(Problem::new(Code::Unauthenticated, "A valid access token is needed.")),
+    Principal::Anonymous => Err(Problem::unauthenticated()),
 });
 
 /// Who is calling, signed in or not.
@@ -144,12 +144,16 @@ impl IfMatch {
 
     /// Refuses a stale version if one is given.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
-        self.check_any(&[crate::reply::etag(version)])
+        self.check_tag(&crate::reply::etag(version))
     }
 
-    /// Refuses a stale version if one is given, where each representation of the present one has a tag of its own. The
-    /// problem names the first.
-    pub fn check_any(&self, current: &[String]) -> Result<(), Problem> {
+    /// The same for what has no version of its own but a tag made from its body.
+    pub fn check_tag(&self, current: &str) -> Result<(), Problem> {
+        self.check_tags(&[current])
+    }
+
+    /// The same for what has a tag for each of its representations. The problem names the first.
+    pub fn check_tags(&self, current: &[&str]) -> Result<(), Problem> {
         let Some(given) = &self.0 else { return Ok(()) };
         if current.iter().any(|tag| matches(given, tag)) {
             return Ok(());

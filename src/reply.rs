@@ -45,9 +45,19 @@ pub fn linked<T: Serialize>(request: &HttpRequest, body: &T, link: Option<String
     Ok(response.body(text))
 }
 
+/// The tag that [`hashed`] gives this body.
+pub fn tag_of<T: Serialize>(body: &T) -> Result<String, Problem> {
+    tagged_text(body).map(|(_, tag)| tag)
+}
+
 /// 201 with the address and the version of what was made.
 pub fn created<T: Serialize>(location: &str, version: i64, body: &T) -> Reply {
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).insert_header((header::ETAG, etag(version))).json(body))
+    created_with(location, etag(version), body)
+}
+
+/// 201 with a tag that is not a version.
+pub fn created_with<T: Serialize>(location: &str, tag: String, body: &T) -> Reply {
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).insert_header((header::ETAG, tag)).json(body))
 }
 
 /// 200 after a change, with the new version.

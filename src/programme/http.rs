@@ -120,7 +120,7 @@ impl Edit {
         seats::lock(tx, Touched::Event(event_id)).await?;
         let version = lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
         if let Some(if_match) = if_match {
-            if_match.check_any(&[tag(version, true, JSON), tag(version, true, YAML)])?;
+            if_match.check_tags(&[&tag(version, true, JSON), &tag(version, true, YAML)])?;
         }
         let current = store::load(tx, event_id).await?.ok_or_else(Problem::not_found)?;
         let plan = Plan::new(current, document, || ids.new_id())?;
