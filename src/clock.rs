@@ -10,12 +10,18 @@ use std::{
     },
 };
 
+/// The first instant of the year 0000, before which RFC 3339 can't be written: an offset can lead there.
+const YEAR_0_MICROS: i64 = -62_167_219_200_000_000;
+
 /// An instant in UTC, rounded to microseconds so that both databases keep it unchanged. Written as RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(jiff::Timestamp::UNIX_EPOCH);
+
     /// From microseconds since 1970, or `None` outside the years −9999 to 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
         jiff::Timestamp::from_microsecond(micros).ok().map(Self)
@@ -65,7 +71,11 @@ impl<'de> Deserialize<'de> for Timestamp {
                 f.write_str("an RFC 3339 instant with an offset")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
-                text.parse::<jiff::Timestamp>().map(Timestamp::from).map_err(|error| E::custom(format!("not an instant: {error}")))
+                let instant = text.parse::<jiff::Timestamp>().map_err(|error| E::custom(format!("not an instant: {error}")))?;
+                if instant.as_microsecond() < YEAR_0_MICROS {
+                    return Err(E::custom("before the year 0000"));
+                }
+                Ok(instant.into())
             }
             fn visit_i64<E: de::Error>(self, micros: i64) -> Result<Timestamp, E> {
                 Timestamp::from_micros(micros).ok_or_else(|| E::custom("out of the range of times"))

@@ -1,11 +1,11 @@
 //! Answers: JSON with an entity tag, 304 for who has it already, 201 with its address.
 
 use crate::{
-    error::Problem,
+    error::{Code, Problem},
     extract::{header_text, matches},
     random::sha256,
 };
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
@@ -33,8 +33,7 @@ pub fn hashed<T: Serialize>(request: &HttpRequest, body: &T) -> Reply {
 
 /// As [`hashed`], with a `Link` header (RFC 8288) where there is one.
 pub fn linked<T: Serialize>(request: &HttpRequest, body: &T, link: Option<String>) -> Reply {
-    let text = serde_json::to_vec(body).map_err(Problem::internal)?;
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&text)[..16]));
+    let (text, tag) = tagged_text(body)?;
     if let Some(not_modified) = not_modified(request, &tag) {
         return Ok(not_modified);
     }
@@ -46,14 +45,36 @@ pub fn linked<T: Serialize>(request: &HttpRequest, body: &T, link: Option<String
     Ok(response.body(text))
 }
 
+/// The tag that [`hashed`] gives this body.
+pub fn tag_of<T: Serialize>(body: &T) -> Result<String, Problem> {
+    tagged_text(body).map(|(_, tag)| tag)
+}
+
 /// 201 with the address and the version of what was made.
 pub fn created<T: Serialize>(location: &str, version: i64, body: &T) -> Reply {
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).insert_header((header::ETAG, etag(version))).json(body))
+    created_with(location, etag(version), body)
+}
+
+/// 201 with a tag that is not a version.
+pub fn created_with<T: Serialize>(location: &str, tag: String, body: &T) -> Reply {
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).insert_header((header::ETAG, tag)).json(body))
 }
 
 /// 200 after a change, with the new version.
 pub fn changed<T: Serialize>(version: i64, body: &T) -> Reply {
     Ok(HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(body))
+}
+
+/// The answer to a change of what has no version of its own, with a tag made from the body.
+pub fn tagged<T: Serialize>(mut response: HttpResponseBuilder, body: &T) -> Reply {
+    let (text, tag) = tagged_text(body)?;
+    Ok(response.insert_header((header::ETAG, tag)).content_type("application/json").body(text))
+}
+
+fn tagged_text<T: Serialize>(body: &T) -> Result<(Vec<u8>, String), Problem> {
+    let text = serde_json::to_vec(body).map_err(Problem::internal)?;
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&text)[..16]));
+    Ok((text, tag))
 }
 
 /// 204.
@@ -65,4 +86,27 @@ fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
     let given = header_text(request, header::IF_NONE_MATCH)?;
     // If-None-Match compares weakly (RFC 9110, 13.1.2): a proxy may have made the tag weak.
     matches(&given.replace("W/", ""), tag).then(|| HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish())
+}
+
+/// Which of the media types offered the client likes best (RFC 9110, section 12.5.1); the first where it likes
+/// several as well. 406 if it takes none.
+pub fn accepted<'o>(request: &HttpRequest, offers: &[&'o str]) -> Result<&'o str, Problem> {
+    let Some(accept) = header_text(request, header::ACCEPT) else { return Ok(offers[0]) };
+    let ranges: Vec<(&str, f32)> = accept.split(',').map(range).collect();
+    let weight = |offer: &str| {
+        let (kind, _) = offer.split_once('/').unwrap_or((offer, ""));
+        let fits = |(range, _): &&(&str, f32)| *range == offer || *range == "*/*" || range.strip_suffix("/*") == Some(kind);
+        // The most specific range that fits decides.
+        ranges.iter().filter(fits).max_by_key(|(range, _)| range.len() - 2 * range.matches('*').count()).map_or(0.0, |(_, weight)| *weight)
+    };
+    let best = offers.iter().rev().copied().max_by(|a, b| weight(a).total_cmp(&weight(b)));
+    best.filter(|offer| weight(offer) > 0.0)
+        .ok_or_else(|| Problem::new(Code::NotAcceptable, format!("This can be given as {}.", offers.join(" or "))))
+}
+
+fn range(text: &str) -> (&str, f32) {
+    let mut pieces = text.split(';').map(str::trim);
+    let media = pieces.next().unwrap_or_default();
+    let weight = pieces.find_map(|piece| piece.strip_prefix("q=")).and_then(|weight| weight.parse().ok());
+    (media, weight.unwrap_or(1.0))
 }

@@ -1,6 +1,6 @@
 -- The same tables and columns as in migrations/sqlite, in this database's types. Text that is sorted or
 -- compared is COLLATE "C" (by bytes), as SQLite does it, so that pages come in the same order on both.
--- `sort_key` and `search_text` are folded to lower case by the server, so both databases order and find alike.
+-- `sort_key`, `name_key` and `search_text` are folded to lower case by the server, so both databases order and find alike.
 
 -- Secrets made once for the installation and shared by all its nodes (for example the key that seals cursors).
 CREATE TABLE installation_secrets (
@@ -41,6 +41,7 @@ CREATE INDEX refresh_tokens_user ON refresh_tokens (user_id);
 CREATE TABLE organisations (
     id         UUID PRIMARY KEY,
     name TEXT COLLATE "C" NOT NULL,
+    sort_key TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL
@@ -111,6 +112,7 @@ CREATE TABLE speakers (
     name TEXT COLLATE "C" NOT NULL,
     sort_name TEXT,
     sort_key TEXT COLLATE "C" NOT NULL,
+    name_key TEXT COLLATE "C" NOT NULL,
     search_text TEXT COLLATE "C" NOT NULL,
     affiliation TEXT,
     country TEXT,
@@ -120,6 +122,7 @@ CREATE TABLE speakers (
     UNIQUE (event_id, key)
 );
 CREATE INDEX speakers_sort ON speakers (event_id, sort_key, id);
+CREATE INDEX speakers_name ON speakers (event_id, name_key, id);
 
 CREATE TABLE sessions (
     id                UUID PRIMARY KEY,

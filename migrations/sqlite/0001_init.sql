@@ -1,5 +1,5 @@
 -- Times are INTEGER microseconds since 1970 (UTC), ids are 16-byte UUIDs (version 7), dates are YYYY-MM-DD.
--- `sort_key` and `search_text` are folded to lower case by the server, so both databases order and find alike.
+-- `sort_key`, `name_key` and `search_text` are folded to lower case by the server, so both databases order and find alike.
 
 -- Secrets made once for the installation and shared by all its nodes (for example the key that seals cursors).
 CREATE TABLE installation_secrets (
@@ -40,6 +40,7 @@ CREATE INDEX refresh_tokens_user ON refresh_tokens (user_id);
 CREATE TABLE organisations (
     id         BLOB PRIMARY KEY NOT NULL,
     name       TEXT NOT NULL,
+    sort_key   TEXT NOT NULL,
     version    INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
@@ -110,6 +111,7 @@ CREATE TABLE speakers (
     name        TEXT NOT NULL,
     sort_name   TEXT,
     sort_key    TEXT NOT NULL,
+    name_key    TEXT NOT NULL,
     search_text TEXT NOT NULL,
     affiliation TEXT,
     country     TEXT,
@@ -119,6 +121,7 @@ CREATE TABLE speakers (
     UNIQUE (event_id, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX speakers_sort ON speakers (event_id, sort_key, id);
+CREATE INDEX speakers_name ON speakers (event_id, name_key, id);
 
 CREATE TABLE sessions (
     id                BLOB PRIMARY KEY NOT NULL,

@@ -115,7 +115,7 @@ impl Db {
     }
 
     /// Spawns a task on the runtime that owns the database's work.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
         self.runtime.spawn(task)
     }
 
@@ -167,6 +167,34 @@ impl Tx {
             Inner::Sqlite(tx) => tx.rollback().await,
             Inner::Postgres(tx) => tx.rollback().await,
         }
+    }
+}
+
+/// Where a read can run: on the database or inside a transaction, so that it is written once for both.
+pub trait Source: Send {
+    /// Which database this is.
+    fn dialect(&self) -> Dialect;
+    /// A statement there.
+    fn statement(&mut self, sql: impl Into<Sql>) -> Query<'_>;
+}
+
+impl Source for &Db {
+    fn dialect(&self) -> Dialect {
+        Db::dialect(self)
+    }
+
+    fn statement(&mut self, sql: impl Into<Sql>) -> Query<'_> {
+        self.query(sql)
+    }
+}
+
+impl Source for Tx {
+    fn dialect(&self) -> Dialect {
+        Tx::dialect(self)
+    }
+
+    fn statement(&mut self, sql: impl Into<Sql>) -> Query<'_> {
+        self.query(sql)
     }
 }
 

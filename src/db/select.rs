@@ -1,7 +1,7 @@
 //! A list's statement, put together from static pieces and binds: the one place that builds SQL at run time.
 
 use super::{
-    Bind, Db, Dialect, Query, Record, Result, Tx,
+    Bind, Db, Dialect, Query, Record, Result, Source, Tx,
     query::{Args, Text},
 };
 use sqlx::error::BoxDynError;
@@ -91,6 +91,11 @@ impl Select {
     /// Reads the rows inside one.
     pub async fn all_in<R: Record>(self, tx: &mut Tx) -> Result<Vec<R>> {
         self.on(tx.query("")).all().await
+    }
+
+    /// Reads the rows from either.
+    pub async fn all_from<R: Record>(self, source: &mut impl Source) -> Result<Vec<R>> {
+        self.on(source.statement("")).all().await
     }
 
     fn on(self, query: Query<'_>) -> Query<'_> {

@@ -1,4 +1,4 @@
-//! STUB
+//! Conferences: their names, days, time zone and booking rules.
 
 pub mod http;
 pub mod model;

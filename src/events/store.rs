@@ -1,1 +1,126 @@
-//! STUB
+//! Events in the database.
+
+use super::model::{Event, EventStatus, ValidEvent};
+use crate::{
+    clock::Timestamp,
+    db::{Db, Keyset, Query, Result, Select, Sql, Tx},
+    text,
+};
+use uuid::Uuid;
+
+/// The columns of an [`Event`].
+macro_rules! columns {
+    () => {
+        "id, organisation_id, slug, name, sort_key, time_zone, starts_on, ends_on, status, booking_opens_at, \
+         booking_closes_at, admission, programme_version, version, created_at, updated_at"
+    };
+}
+
+/// Which events a list has.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Of this organisation.
+    pub organisation_id: Option<Uuid>,
+    /// With this status.
+    pub status: Option<EventStatus>,
+    /// With this text in the name.
+    pub q: Option<String>,
+    /// Drafts too, where this user is a member.
+    pub reader: Option<Uuid>,
+}
+
+/// One page of the events that `filter.reader` may see.
+pub async fn list(db: &Db, filter: Filter, keyset: Keyset<String>) -> Result<Vec<Event>> {
+    Select::new(db.dialect(), concat!("SELECT ", columns!(), " FROM events"))
+        .and("(status <> 'draft' OR organisation_id IN (SELECT m.organisation_id FROM members m WHERE m.user_id = {}))", filter.reader)
+        .and_some("organisation_id = {}", filter.organisation_id)
+        .and_some("status = {}", filter.status)
+        .and_some("sort_key LIKE {} ESCAPE '\\'", filter.q.as_deref().map(text::contains))
+        .page(keyset)
+        .all(db)
+        .await
+}
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM events WHERE id = $1");
+
+/// The event of that id.
+pub async fn find(db: &Db, id: Uuid) -> Result<Option<Event>> {
+    db.query(FIND).bind(id).optional().await
+}
+
+/// The event of that id, with its programme locked until the transaction ends.
+pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<Event>> {
+    lock_programme(tx, id).await?;
+    tx.query(FIND).bind(id).optional().await
+}
+
+/// Counts a change of an event's programme: the document's ETag.
+///
+/// Call it after [`crate::registrations::seats::lock`] (where seats are touched) and **before** every other statement:
+/// the event's row is the lock under which its programme changes. Who holds it can read what they are about to change
+/// and knows that no session, room, stream or speaker of the event changes or appears meanwhile; and as all editors
+/// take seats first, then this row, then the rest, no two wait for each other in a circle.
+pub async fn bump_programme(tx: &mut Tx, event_id: Uuid) -> Result<()> {
+    const BUMP: &str = "UPDATE events SET programme_version = programme_version + 1 WHERE id = $1";
+    tx.query(BUMP).bind(event_id).execute().await.map(|_| ())
+}
+
+/// Takes the same lock as [`bump_programme`] without counting a change yet, for an edit that may turn out to change
+/// nothing. Answers the programme's version, or `None` if there is no such event.
+pub async fn lock_programme(tx: &mut Tx, event_id: Uuid) -> Result<Option<i64>> {
+    const LOCK: Sql = Sql::Differs {
+        sqlite: "SELECT programme_version FROM events WHERE id = $1",
+        postgres: "SELECT programme_version FROM events WHERE id = $1 FOR NO KEY UPDATE",
+    };
+    tx.query(LOCK).bind(event_id).optional_scalar().await
+}
+
+/// Adds an event. A unique violation means that the slug is taken.
+pub async fn insert(tx: &mut Tx, id: Uuid, event: &ValidEvent, now: Timestamp) -> Result<Event> {
+    const INSERT: &str = concat!(
+        "INSERT INTO events (id, organisation_id, slug, name, sort_key, time_zone, starts_on, ends_on, status, \
+         booking_opens_at, booking_closes_at, admission, updated_at, created_at, programme_version, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, 1, 1) RETURNING ",
+        columns!()
+    );
+    bind(tx.query(INSERT), id, event, now).one().await
+}
+
+/// Changes an event that is locked, its programme's version and, with the time zone, that of the sessions that show it.
+/// A unique violation means that the slug is taken.
+pub async fn update(tx: &mut Tx, before: &Event, event: &ValidEvent, now: Timestamp) -> Result<Event> {
+    const UPDATE: &str = concat!(
+        "UPDATE events SET slug = $3, name = $4, sort_key = $5, time_zone = $6, starts_on = $7, ends_on = $8, status = $9, \
+         booking_opens_at = $10, booking_closes_at = $11, admission = $12, updated_at = $13, version = version + 1, \
+         programme_version = programme_version + 1 WHERE id = $1 AND organisation_id = $2 RETURNING ",
+        columns!()
+    );
+    const TOUCH_SESSIONS: &str = "UPDATE sessions SET version = version + 1 WHERE event_id = $1";
+    if event.time_zone != before.time_zone.to_string() {
+        tx.query(TOUCH_SESSIONS).bind(before.id).execute().await?;
+    }
+    bind(tx.query(UPDATE), before.id, event, now).one().await
+}
+
+fn bind<'q>(query: Query<'q>, id: Uuid, event: &ValidEvent, now: Timestamp) -> Query<'q> {
+    query
+        .bind(id)
+        .bind(event.organisation_id)
+        .bind(event.slug.clone())
+        .bind(event.name.clone())
+        .bind(event.sort_key())
+        .bind(event.time_zone.clone())
+        .bind(event.starts_on.to_string())
+        .bind(event.ends_on.to_string())
+        .bind(event.status)
+        .bind(event.booking.opens_at)
+        .bind(event.booking.closes_at)
+        .bind(event.booking.admission)
+        .bind(now)
+}
+
+/// Deletes an event with its programme, its attendees and their registrations.
+pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
+    const DELETE: &str = "DELETE FROM events WHERE id = $1";
+    tx.query(DELETE).bind(id).execute().await.map(|_| ())
+}

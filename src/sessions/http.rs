@@ -1,4 +1,253 @@
-//! STUB
-use crate::app::Registrar;
-/// Its routes.
-pub fn routes(_registrar: &mut Registrar) {}
+//! The operations on sessions.
+
+use super::{
+    model::{Part, Person, Session, SessionForm, SessionStatus, Waitlist, refuse},
+    store::{self, Known},
+};
+use crate::{
+    app::Registrar,
+    auth::{
+        Guard, Manage, Public,
+        guard::{OfEvent, OfSession},
+    },
+    clock::Timestamp,
+    db::{Keyset, Tx, is_unique_violation},
+    error::{Code, Problem},
+    events::{
+        model::{BookingWindow, Zone},
+        store::{bump_programme, lock_programme},
+    },
+    extract::{IfMatch, Json, Params, Patch},
+    page::PageRequest,
+    registrations::seats::{self, Touched},
+    reply::{self, Reply},
+    sessions::model::Fault,
+    state::State,
+    text,
+};
+use actix_web::HttpRequest;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Their routes.
+pub fn routes(registrar: &mut Registrar) {
+    registrar
+        .on("listSessions", list)
+        .on("createSession", create)
+        .on("getSession", get)
+        .on("updateSession", update)
+        .on("deleteSession", delete);
+}
+
+/// A session as it is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionView {
+    id: Uuid,
+    event_id: Uuid,
+    code: String,
+    title: String,
+    summary: Option<String>,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+    starts_at_local: String,
+    ends_at_local: String,
+    time_zone: Zone,
+    stream: Option<Named>,
+    room: Option<Named>,
+    chairs: Vec<Person>,
+    parts: Vec<Part>,
+    capacity: Option<i64>,
+    waitlist: Waitlist,
+    booking: BookingWindow,
+    status: SessionStatus,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Named {
+    id: Uuid,
+    name: String,
+}
+
+impl Named {
+    fn of(id: Option<Uuid>, name: Option<String>) -> Option<Self> {
+        Some(Self { id: id?, name: name? })
+    }
+}
+
+impl From<Session> for SessionView {
+    fn from(session: Session) -> Self {
+        let Session { row, chairs, parts } = session;
+        let zone = row.time_zone.as_jiff();
+        Self {
+            id: row.id,
+            event_id: row.event_id,
+            code: row.code,
+            title: row.title,
+            summary: row.summary,
+            starts_at: row.starts_at,
+            ends_at: row.ends_at,
+            starts_at_local: row.starts_at.in_zone(zone),
+            ends_at_local: row.ends_at.in_zone(zone),
+            time_zone: row.time_zone,
+            stream: Named::of(row.stream_id, row.stream_name),
+            room: Named::of(row.room_id, row.room_name),
+            chairs,
+            parts,
+            capacity: row.capacity,
+            waitlist: Waitlist { mode: row.waitlist_mode },
+            booking: row.booking,
+            status: row.status,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// What a list can be narrowed by.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter {
+    q: Option<String>,
+    code: Option<String>,
+    stream_id: Option<Uuid>,
+    room_id: Option<Uuid>,
+    speaker_id: Option<Uuid>,
+    status: Option<SessionStatus>,
+    starts_from: Option<Timestamp>,
+    starts_before: Option<Timestamp>,
+}
+
+async fn list(
+    request: HttpRequest,
+    state: State,
+    guard: Guard<OfEvent, Public>,
+    Params(filter): Params<Filter>,
+    page: PageRequest,
+) -> Reply {
+    let mut db = &state.db;
+    let (sort, descending) = page.order("startsAt");
+    let select = store::select(db.dialect())
+        .and("s.event_id = {}", guard.event_id())
+        .and_if(!guard.sees_drafts(), "s.status <> 'draft'")
+        .and_some("s.status = {}", filter.status)
+        .and_some("s.code = {}", filter.code)
+        .and_some("s.stream_id = {}", filter.stream_id)
+        .and_some("s.room_id = {}", filter.room_id)
+        .and_some(
+            "(EXISTS (SELECT 1 FROM session_chairs c WHERE c.session_id = s.id AND c.speaker_id = {}) \
+             OR EXISTS (SELECT 1 FROM part_speakers x WHERE x.session_id = s.id AND x.speaker_id = {}))",
+            filter.speaker_id,
+        )
+        .and_some("s.starts_at >= {}", filter.starts_from)
+        .and_some("s.starts_at < {}", filter.starts_before)
+        .and_some("s.search_text LIKE {} ESCAPE '\\'", filter.q.as_deref().map(text::contains));
+    let limit = page.fetch();
+    if sort == "code" {
+        let after = page.after::<String>()?;
+        let rows = select.page(Keyset { columns: ("s.code", "s.id"), descending, after, limit }).all(db).await?;
+        let sessions = store::whole(&mut db, rows).await?;
+        page.reply(&request, sessions, |session| (session.row.code.clone(), session.row.id), SessionView::from)
+    } else {
+        let after = page.after::<Timestamp>()?;
+        let rows = select.page(Keyset { columns: ("s.starts_at", "s.id"), descending, after, limit }).all(db).await?;
+        let sessions = store::whole(&mut db, rows).await?;
+        page.reply(&request, sessions, |session| (session.row.starts_at, session.row.id), SessionView::from)
+    }
+}
+
+async fn get(request: HttpRequest, state: State, guard: Guard<OfSession, Public>) -> Reply {
+    let session = store::find(&mut &state.db, guard.id()).await?;
+    let session = session.filter(|session| !store::is_hidden(session, guard.sees_drafts())).ok_or_else(Problem::not_found)?;
+    reply::versioned(&request, session.row.version, &SessionView::from(session))
+}
+
+async fn create(state: State, guard: Guard<OfEvent, Manage>, Json(form): Json<SessionForm>) -> Reply {
+    let form = form.tidy();
+    refuse(form.faults())?;
+    let (id, event_id, now) = (state.new_id(), guard.event_id(), state.clock.now());
+    let session = state.db.write(move |tx| Box::pin(insert(tx, event_id, id, form, now))).await?;
+    reply::created(&format!("/v1/sessions/{id}"), session.row.version, &SessionView::from(session))
+}
+
+async fn insert(tx: &mut Tx, event_id: Uuid, id: Uuid, form: SessionForm, now: Timestamp) -> Result<Session, Problem> {
+    bump_programme(tx, event_id).await?;
+    let known = store::known(tx, event_id, &form).await?;
+    refuse(unknown_references(&form, &known))?;
+    store::insert(tx, event_id, id, &form, now).await.map_err(code_taken)?;
+    store::insert_lists(tx, &[(id, &form)]).await?;
+    let room_capacity = form.room_id.and_then(|room| known.rooms.get(&room).copied().flatten());
+    seats::create(tx, id, form.capacity.or(room_capacity)).await?;
+    written(tx, id).await
+}
+
+async fn update(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch, patch: Patch) -> Reply {
+    let (id, event_id, now) = (guard.id(), guard.event_id(), state.clock.now());
+    let session = state.bookings.edit(move |tx| Box::pin(change(tx, event_id, id, if_match, patch, now))).await?;
+    reply::changed(session.row.version, &SessionView::from(session))
+}
+
+async fn change(tx: &mut Tx, event_id: Uuid, id: Uuid, if_match: IfMatch, patch: Patch, now: Timestamp) -> Result<Session, Problem> {
+    let occupied = seats::lock(tx, Touched::Session(id)).await?;
+    lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
+    let session = store::find(tx, id).await?.ok_or_else(Problem::not_found)?;
+    if_match.require(session.row.version)?;
+    let current = session.form();
+    let next = patch.onto(&current)?.tidy();
+    if next == current {
+        return Ok(session);
+    }
+    refuse(next.faults())?;
+    let known = store::known(tx, event_id, &next).await?;
+    refuse(unknown_references(&next, &known))?;
+    if current.touches_seats(&next, occupied.iter().any(|seats| seats.waitlisted > 0)) {
+        seats::require_none(&occupied)?;
+    }
+    let updated = store::update(tx, id, session.row.version, &next, now).await.map_err(code_taken)?;
+    updated.ok_or_else(Problem::not_found)?;
+    if next.chairs != current.chairs || next.parts != current.parts {
+        store::clear_lists(tx, &[id]).await?;
+        store::insert_lists(tx, &[(id, &next)]).await?;
+    }
+    seats::copy_limit(tx, Touched::Session(id)).await?;
+    bump_programme(tx, event_id).await?;
+    written(tx, id).await
+}
+
+async fn delete(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch) -> Reply {
+    let (id, event_id) = (guard.id(), guard.event_id());
+    state.bookings.edit(move |tx| Box::pin(remove(tx, event_id, id, if_match))).await?;
+    reply::no_content()
+}
+
+async fn remove(tx: &mut Tx, event_id: Uuid, id: Uuid, if_match: IfMatch) -> Result<(), Problem> {
+    let occupied = seats::lock(tx, Touched::Session(id)).await?;
+    bump_programme(tx, event_id).await?;
+    let version = store::version(tx, id).await?.ok_or_else(Problem::not_found)?;
+    if_match.require(version)?;
+    seats::require_none(&occupied)?;
+    store::delete(tx, id, version).await?.ok_or_else(Problem::not_found)
+}
+
+/// What was written, as it reads now.
+async fn written(tx: &mut Tx, id: Uuid) -> Result<Session, Problem> {
+    store::find(tx, id).await?.ok_or_else(|| Problem::internal("a session that was just written is not there"))
+}
+
+fn unknown_references(form: &SessionForm, known: &Known) -> Vec<Fault> {
+    let stream = form.stream_id.filter(|id| !known.streams.contains(id));
+    let room = form.room_id.filter(|id| !known.rooms.contains_key(id));
+    let people = form.people().filter(|(_, id)| !known.speakers.contains(id));
+    let stream = stream.map(|_| Fault::unknown_reference("/streamId", "is no stream of this event"));
+    let room = room.map(|_| Fault::unknown_reference("/roomId", "is no room of this event"));
+    stream.into_iter().chain(room).chain(people.map(|(at, _)| Fault::unknown_reference(at, "is no speaker of this event"))).collect()
+}
+
+fn code_taken(error: crate::db::Error) -> Problem {
+    if is_unique_violation(&error) {
+        return Problem::invalid(Code::CodeTaken, "/code", "Another session of this event has this code.");
+    }
+    error.into()
+}

@@ -1,4 +1,5 @@
-//! STUB
+//! Speakers: the people on a programme, those who chair included. What they have like streams and rooms is in
+//! [`crate::keyed`].
 
 pub mod http;
 pub mod model;

@@ -1,4 +1,4 @@
-//! STUB
+//! Streams: the thematic tracks of an event. What they have like rooms and speakers is in [`crate::keyed`].
 
 pub mod http;
 pub mod model;

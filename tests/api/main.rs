@@ -3,4 +3,5 @@
 
 mod support;
 
+mod booking;
 mod support_itself;

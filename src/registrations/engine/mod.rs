@@ -1,29 +1,86 @@
-//! STUB
+//! The booking engine: group commit around a pure decision.
+//!
+//! ```text
+//! handler ── command ──► bounded queue ──► engine task: take up to N ─► BEGIN ─► load ─► decide ─► write ─► COMMIT ─► answer all N
+//! ```
+//!
+//! Batches need no timer: while one commits the next one gathers. Answers go out only after COMMIT. Edits of the
+//! programme that can change seats or eligibility take their turn in the same queue.
+
+mod batch;
+mod store;
+
+use super::model::{Command, Outcome, Refusal};
 use crate::{
     clock::Clock,
     config::Config,
     db::{Db, Tx},
-    error::Problem,
+    error::{Code, Problem},
 };
 use futures_util::future::BoxFuture;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
-/// The queue's sending end.
+/// The answer to a command: decided and committed, or failed as a whole.
+type Answer = Result<Result<Outcome, Refusal>, Problem>;
+
+/// A command with who waits for its answer.
+struct Asked {
+    command: Command,
+    answer: oneshot::Sender<Answer>,
+}
+
+enum Work {
+    Command(Asked),
+    Edit(Box<dyn FnOnce(Db) -> BoxFuture<'static, ()> + Send>),
+}
+
+/// The queue's sending end: what handlers book through.
 #[derive(Clone)]
-pub struct Bookings(Db);
-/// The task.
-pub struct Engine;
-/// Limits.
-pub struct Settings;
+pub struct Bookings(mpsc::Sender<Work>);
+
+/// The engine's limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Commands that may wait.
+    pub queue: usize,
+    /// Commands that one transaction takes at the most.
+    pub batch: usize,
+}
+
 impl From<&Config> for Settings {
-    fn from(_: &Config) -> Self {
-        Self
+    fn from(config: &Config) -> Self {
+        Self { queue: config.booking_queue as usize, batch: config.booking_batch as usize }
     }
 }
-/// STUB
-pub fn start(db: Db, _clock: Clock, _settings: Settings) -> (Bookings, Engine) {
-    (Bookings(db), Engine)
+
+/// The running engine.
+pub struct Engine {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
+
+/// Starts the engine on the database's runtime.
+pub fn start(db: Db, clock: Clock, settings: Settings) -> (Bookings, Engine) {
+    let (queue, work) = mpsc::channel(settings.queue);
+    let (stop, stopped) = oneshot::channel();
+    let task = db.clone().spawn(run(db, clock, settings, work, stopped));
+    (Bookings(queue), Engine { stop, task })
+}
+
 impl Bookings {
+    /// Asks for one thing and waits until it is decided and durable.
+    pub async fn ask(&self, command: Command) -> Result<Outcome, Problem> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Work::Command(Asked { command, answer }))?;
+        match answered.await {
+            Ok(answer) => answer?.map_err(Problem::from),
+            Err(_) => Err(Problem::internal("the engine dropped a command")),
+        }
+    }
+
     /// Runs an edit of the programme that can change seats or eligibility, in order with the bookings, in a
     /// transaction of its own: commits on `Ok`, rolls back on `Err`.
     pub async fn edit<T, W>(&self, work: W) -> Result<T, Problem>
@@ -31,10 +88,65 @@ impl Bookings {
         T: Send + 'static,
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Problem>> + Send + 'static,
     {
-        self.0.write(work).await
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Work::Edit(Box::new(move |db| {
+            Box::pin(async move {
+                // Who asked may be gone; the edit is done all the same.
+                let _ = answer.send(db.write(work).await);
+            })
+        })))?;
+        answered.await.unwrap_or_else(|_| Err(Problem::internal("the engine dropped an edit")))
+    }
+
+    fn enqueue(&self, work: Work) -> Result<(), Problem> {
+        self.0.try_send(work).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Problem::new(Code::QueueFull, "Too many bookings at once. Nothing was done; try again in a moment.")
+            }
+            mpsc::error::TrySendError::Closed(_) => {
+                Problem::new(Code::Unavailable, "The server is shutting down. Nothing was done; try again.")
+            }
+        })
     }
 }
+
 impl Engine {
-    /// STUB
-    pub async fn finish(self) {}
+    /// Takes nothing new, does what is queued, and ends.
+    pub async fn finish(self) {
+        // An engine that ended already has nothing left to stop.
+        let _ = self.stop.send(());
+        if let Err(failed) = self.task.await {
+            tracing::error!(%failed, "the booking engine ended early");
+        }
+    }
+}
+
+async fn run(db: Db, clock: Clock, settings: Settings, mut queue: mpsc::Receiver<Work>, mut stopped: oneshot::Receiver<()>) {
+    let mut inbox: Vec<Work> = Vec::with_capacity(settings.batch);
+    let mut stopping = false;
+    loop {
+        let taken = tokio::select! {
+            biased;
+            _ = &mut stopped, if !stopping => {
+                stopping = true;
+                queue.close();
+                continue;
+            }
+            taken = queue.recv_many(&mut inbox, settings.batch) => taken,
+        };
+        if taken == 0 {
+            return;
+        }
+        let mut commands = Vec::with_capacity(taken);
+        for work in inbox.drain(..) {
+            match work {
+                Work::Command(asked) => commands.push(asked),
+                Work::Edit(edit) => {
+                    batch::run(&db, &clock, std::mem::take(&mut commands)).await;
+                    edit(db.clone()).await;
+                }
+            }
+        }
+        batch::run(&db, &clock, commands).await;
+    }
 }

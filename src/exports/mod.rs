@@ -1,0 +1,3 @@
+//! Formats that lists are exported in.
+
+pub mod csv;

@@ -1,0 +1,120 @@
+//! One batch: one transaction, all its answers after COMMIT.
+
+use super::{Answer, Asked, store};
+use crate::{
+    clock::Clock,
+    db::{Db, Error, is_transient, is_unique_violation},
+    error::{Code, Problem},
+    registrations::{
+        decide::{Needs, decide},
+        model::{Command, Outcome, Refusal},
+    },
+};
+use std::sync::Arc;
+
+/// How often a batch that met another node's change is tried again.
+const ATTEMPTS: usize = 8;
+/// How often deciding may ask for more before it is given up.
+const ROUNDS: usize = 4;
+
+/// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
+pub async fn run(db: &Db, clock: &Clock, asked: Vec<Asked>) {
+    if asked.is_empty() {
+        return;
+    }
+    let (commands, answers): (Vec<_>, Vec<_>) = asked.into_iter().map(|asked| (asked.command, asked.answer)).unzip();
+    let commands: Arc<[Command]> = commands.into();
+    let results = match attempt(db, clock, &commands).await {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(failure) if commands.len() == 1 || failure.unknown => vec![Err(failure.problem()); commands.len()],
+        Err(failure) => {
+            tracing::error!(error = %failure.error, commands = commands.len(), "a batch failed; its commands are run one by one");
+            let mut results: Vec<Answer> = Vec::with_capacity(commands.len());
+            for command in commands.iter() {
+                let result = attempt(db, clock, &Arc::<[Command]>::from([command.clone()])).await;
+                results.push(result.map(|mut outcomes| outcomes.remove(0)).map_err(|failure| failure.problem()));
+            }
+            results
+        }
+    };
+    for (answer, result) in answers.into_iter().zip(results) {
+        // Who asked may have hung up; the outcome stands all the same, and asking again tells it.
+        let _ = answer.send(result);
+    }
+}
+
+/// Why a batch did not commit.
+struct Failure {
+    error: Error,
+    /// The connection broke in COMMIT: it may have happened or not.
+    unknown: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, unknown: false }
+    }
+}
+
+impl Failure {
+    fn problem(&self) -> Problem {
+        if self.unknown || is_transient(&self.error) {
+            return Problem::new(Code::Unavailable, "It is not known whether this was done. Ask again: repeating it does no harm.");
+        }
+        match &self.error {
+            Error::PoolTimedOut | Error::PoolClosed | Error::Io(_) => {
+                Problem::new(Code::Unavailable, "The database does not answer. Try again.")
+            }
+            error => Problem::internal(error),
+        }
+    }
+}
+
+/// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
+async fn attempt(db: &Db, clock: &Clock, commands: &Arc<[Command]>) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let (task_db, task_clock, task_commands) = (db.clone(), clock.clone(), Arc::clone(commands));
+        let task = db.spawn(async move { once(&task_db, &task_clock, &task_commands).await });
+        let done = task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()));
+        match done {
+            Ok(outcomes) => return Ok(outcomes),
+            // A unique violation is another node's attendee or registration that was not there when we looked.
+            Err(failure) if !failure.unknown && (is_transient(&failure.error) || is_unique_violation(&failure.error)) => {
+                last = Some(failure)
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::Protocol("no attempt was made".into()).into()))
+}
+
+async fn once(db: &Db, clock: &Clock, commands: &[Command]) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
+    let mut lines = store::Lines::new();
+    for _ in 0..ROUNDS {
+        let mut tx = db.begin().await?;
+        let world = store::load(&mut tx, commands, &lines).await?;
+        // Read after the locks are held: time, as decisions see it, runs in the order of the transactions.
+        let now = clock.now();
+        match decide(world, commands, now) {
+            Ok(decided) => {
+                if decided.changes.is_empty() {
+                    // Refusals and repeats only: nothing to make durable.
+                    tx.rollback().await?;
+                    return Ok(decided.outcomes);
+                }
+                store::write(&mut tx, &decided.changes, now).await?;
+                tx.commit().await.map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
+                return Ok(decided.outcomes);
+            }
+            Err(Needs(sessions)) => {
+                tx.rollback().await?;
+                for session_id in sessions {
+                    let heads = lines.entry(session_id).or_insert(commands.len() as i64);
+                    *heads = heads.saturating_mul(8);
+                }
+            }
+        }
+    }
+    Err(Error::Protocol(format!("deciding asked for more {ROUNDS} times")).into())
+}
