@@ -4,4 +4,5 @@
 mod support;
 
 mod booking;
+mod roster;
 mod support_itself;
