@@ -4,4 +4,5 @@
 mod support;
 
 mod booking;
+mod databases;
 mod support_itself;
