@@ -4,5 +4,6 @@
 mod support;
 
 mod booking;
+mod contract;
 mod databases;
 mod support_itself;
