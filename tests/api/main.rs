@@ -4,5 +4,7 @@
 mod support;
 
 mod booking;
+mod contract;
+mod databases;
 mod roster;
 mod support_itself;
