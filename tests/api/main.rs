@@ -3,4 +3,8 @@
 
 mod support;
 
+mod accounts;
+mod attendees;
+mod organisations;
 mod support_itself;
+mod tokens;
