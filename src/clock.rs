@@ -10,6 +10,9 @@ use std::{
     },
 };
 
+/// The first instant of the year 0000, before which RFC 3339 can't be written: an offset can lead there.
+const YEAR_0_MICROS: i64 = -62_167_219_200_000_000;
+
 /// An instant in UTC, rounded to microseconds so that both databases keep it unchanged. Written as RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -68,7 +71,11 @@ impl<'de> Deserialize<'de> for Timestamp {
                 f.write_str("an RFC 3339 instant with an offset")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
-                text.parse::<jiff::Timestamp>().map(Timestamp::from).map_err(|error| E::custom(format!("not an instant: {error}")))
+                let instant = text.parse::<jiff::Timestamp>().map_err(|error| E::custom(format!("not an instant: {error}")))?;
+                if instant.as_microsecond() < YEAR_0_MICROS {
+                    return Err(E::custom("before the year 0000"));
+                }
+                Ok(instant.into())
             }
             fn visit_i64<E: de::Error>(self, micros: i64) -> Result<Timestamp, E> {
                 Timestamp::from_micros(micros).ok_or_else(|| E::custom("out of the range of times"))

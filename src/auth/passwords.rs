@@ -168,8 +168,9 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let (passwords, _receiver) = passwords(0, 1);
-        let (reply, _waiting) = oneshot::channel();
-        passwords.submit(Job::Verify { password: Password::new("first in line"), hash: None, reply }).unwrap();
+        let first = passwords.verify(Password::new("first in line"), None);
+        let mut first = std::pin::pin!(first);
+        assert!(futures_util::FutureExt::now_or_never(&mut first).is_none());
         let refused = passwords.hash(Password::new("second in line")).await.unwrap_err();
         assert_eq!(refused.code(), Code::QueueFull);
     }

@@ -72,7 +72,11 @@ async fn update(state: State, guard: Guard<guard::OfEvent, Manage>, if_match: If
     let edit = state.bookings.edit(move |tx| {
         Box::pin(async move {
             let (before, occupied) = lock(tx, id, &if_match).await?;
-            let after = patch.onto(&before.form())?.validate("")?;
+            let form = before.form();
+            let after = patch.onto(&form)?.validate("")?;
+            if *after == form {
+                return Ok(before);
+            }
             if before.status == EventStatus::Published && after.status != EventStatus::Published {
                 seats::require_none(&occupied)?;
             }

@@ -126,7 +126,7 @@ impl BookingWindow {
 
 /// What an event is made of: the body of a create. A merge patch is applied to it too; the contract keeps
 /// `organisationId` out of a patch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "as in Event")]
 pub struct EventForm {

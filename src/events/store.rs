@@ -3,7 +3,7 @@
 use super::model::{Event, EventStatus, ValidEvent};
 use crate::{
     clock::Timestamp,
-    db::{Db, Keyset, Query, Result, Select, Source, Sql, Tx},
+    db::{Db, Keyset, Query, Result, Select, Sql, Tx},
     text,
 };
 use uuid::Uuid;
@@ -45,18 +45,12 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM events WHERE id = $1");
 
 /// The event of that id.
 pub async fn find(db: &Db, id: Uuid) -> Result<Option<Event>> {
-    read(&mut &*db, id).await
+    db.query(FIND).bind(id).optional().await
 }
 
-/// The same, wherever it is read from.
-pub async fn read(source: &mut impl Source, id: Uuid) -> Result<Option<Event>> {
-    source.statement(FIND).bind(id).optional().await
-}
-
-/// The event of that id, with its programme locked until the transaction ends and counted as changed
-/// (see [`bump_programme`]).
+/// The event of that id, with its programme locked until the transaction ends.
 pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<Event>> {
-    bump_programme(tx, id).await?;
+    lock_programme(tx, id).await?;
     tx.query(FIND).bind(id).optional().await
 }
 
@@ -92,13 +86,13 @@ pub async fn insert(tx: &mut Tx, id: Uuid, event: &ValidEvent, now: Timestamp) -
     bind(tx.query(INSERT), id, event, now).one().await
 }
 
-/// Changes an event that is locked, and the sessions that show its time zone. A unique violation means that the slug
-/// is taken.
+/// Changes an event that is locked, its programme's version and, with the time zone, that of the sessions that show it.
+/// A unique violation means that the slug is taken.
 pub async fn update(tx: &mut Tx, before: &Event, event: &ValidEvent, now: Timestamp) -> Result<Event> {
     const UPDATE: &str = concat!(
         "UPDATE events SET slug = $3, name = $4, sort_key = $5, time_zone = $6, starts_on = $7, ends_on = $8, status = $9, \
-         booking_opens_at = $10, booking_closes_at = $11, admission = $12, updated_at = $13, version = version + 1 \
-         WHERE id = $1 AND organisation_id = $2 RETURNING ",
+         booking_opens_at = $10, booking_closes_at = $11, admission = $12, updated_at = $13, version = version + 1, \
+         programme_version = programme_version + 1 WHERE id = $1 AND organisation_id = $2 RETURNING ",
         columns!()
     );
     const TOUCH_SESSIONS: &str = "UPDATE sessions SET version = version + 1 WHERE event_id = $1";

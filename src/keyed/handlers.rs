@@ -61,8 +61,13 @@ pub async fn update<K: Keyed>(state: State, guard: Guard<K::Place, Manage>, if_m
         Box::pin(async move {
             let before = store::lock::<K>(tx, event_id, id).await?.ok_or_else(Problem::not_found)?;
             if_match.require(before.common().version)?;
-            let form = patch.onto(&before.form())?;
-            store::update(tx, &before, &form, now).await.map_err(key_taken)
+            let current = before.form();
+            let next = patch.onto(&current)?;
+            if next == current {
+                return Ok(before);
+            }
+            bump_programme(tx, event_id).await?;
+            store::update(tx, &before, &next, now).await.map_err(key_taken)
         })
     });
     let changed = write.await?;
@@ -76,6 +81,7 @@ pub async fn delete<K: Keyed>(state: State, guard: Guard<K::Place, Manage>, if_m
         Box::pin(async move {
             let before = store::lock::<K>(tx, event_id, id).await?.ok_or_else(Problem::not_found)?;
             if_match.require(before.common().version)?;
+            bump_programme(tx, event_id).await?;
             // Counted before, for the answer: after a violation Postgres takes no more statements. The foreign key decides.
             let sessions = store::count_sessions::<K>(tx, id).await?;
             store::delete::<K>(tx, id).await.map_err(|error| match is_foreign_key_violation(&error) {

@@ -74,7 +74,7 @@ pub struct Order<K: ?Sized> {
 }
 
 /// The body that makes or changes one.
-pub trait Form: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Form: PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The key that was chosen.
     fn key(&self) -> Option<&str>;
 

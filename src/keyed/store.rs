@@ -1,12 +1,12 @@
 //! Streams, rooms and speakers in the database.
 //!
-//! Whoever writes holds the event's programme: [`bump_programme`] comes first, as [`lock`] does it.
+//! Whoever writes holds the event's programme and counts its change: see [`crate::events::store::bump_programme`].
 
 use super::{Form, Keyed};
 use crate::{
     clock::Timestamp,
     db::{Db, Keyset, Query, Result, Select, Tx},
-    events::store::bump_programme,
+    events::store::lock_programme,
     text,
 };
 use std::collections::HashSet;
@@ -27,9 +27,9 @@ pub async fn find<K: Keyed>(db: &Db, event_id: Uuid, id: Uuid) -> Result<Option<
     db.query(K::SQL.find).bind(id).bind(event_id).optional().await
 }
 
-/// The one of that id, with the event's programme locked until the transaction ends and counted as changed.
+/// The one of that id, with the event's programme locked until the transaction ends.
 pub async fn lock<K: Keyed>(tx: &mut Tx, event_id: Uuid, id: Uuid) -> Result<Option<K>> {
-    bump_programme(tx, event_id).await?;
+    lock_programme(tx, event_id).await?;
     tx.query(K::SQL.find).bind(id).bind(event_id).optional().await
 }
 

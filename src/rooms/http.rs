@@ -5,6 +5,7 @@ use crate::{
     app::Registrar,
     auth::{Guard, Manage, guard::OfRoom},
     error::Problem,
+    events::store::bump_programme,
     extract::{IfMatch, Patch},
     keyed::{Keyed, handlers, key_taken, store},
     registrations::seats::{self, Touched},
@@ -33,13 +34,18 @@ async fn update(state: State, guard: Guard<OfRoom, Manage>, if_match: IfMatch, p
             seats::lock(tx, touched).await?;
             let before = store::lock::<Room>(tx, event_id, id).await?.ok_or_else(Problem::not_found)?;
             if_match.require(before.common.version)?;
-            let form = patch.onto(&before.form())?;
-            let other_capacity = form.capacity != before.capacity;
+            let current = before.form();
+            let next = patch.onto(&current)?;
+            if next == current {
+                return Ok(before);
+            }
+            bump_programme(tx, event_id).await?;
+            let other_capacity = next.capacity != current.capacity;
             if other_capacity {
                 // Again, now that no session can move: one may have come, and been booked, before the programme was locked.
                 seats::require_none(&seats::lock(tx, touched).await?)?;
             }
-            let room = store::update(tx, &before, &form, now).await.map_err(key_taken)?;
+            let room = store::update(tx, &before, &next, now).await.map_err(key_taken)?;
             if other_capacity {
                 seats::copy_limit(tx, touched).await?;
             }

@@ -15,7 +15,7 @@ pub struct Room {
 }
 
 /// What a room is made of: the body of a create, and what a merge patch is applied to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "as in Room")]
 pub struct RoomForm {
     pub key: Option<String>,

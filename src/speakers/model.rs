@@ -23,7 +23,7 @@ pub struct Speaker {
 }
 
 /// What a speaker is made of: the body of a create, and what a merge patch is applied to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "as in Speaker")]
 pub struct SpeakerForm {

@@ -13,7 +13,7 @@ pub struct Stream {
 }
 
 /// What a stream is made of: the body of a create, and what a merge patch is applied to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "as in Stream")]
 pub struct StreamForm {
     pub key: Option<String>,

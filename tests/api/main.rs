@@ -5,6 +5,7 @@ mod support;
 
 mod accounts;
 mod attendees;
+mod booking;
 mod organisations;
 mod support_itself;
 mod tokens;
