@@ -82,7 +82,8 @@ pub fn no_content() -> Reply {
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
+/// 304 if the caller has the representation of that tag.
+pub fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
     let given = header_text(request, header::IF_NONE_MATCH)?;
     // If-None-Match compares weakly (RFC 9110, 13.1.2): a proxy may have made the tag weak.
     matches(&given.replace("W/", ""), tag).then(|| HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish())
