@@ -3,8 +3,12 @@
 
 mod support;
 
+mod accounts;
+mod attendees;
 mod booking;
 mod contract;
 mod databases;
+mod organisations;
 mod roster;
 mod support_itself;
+mod tokens;
