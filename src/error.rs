@@ -183,6 +183,11 @@ impl Problem {
         problem
     }
 
+    /// The one answer for a token that is missing, or not valid for whatever reason.
+    pub fn unauthenticated() -> Self {
+        Self::new(Code::Unauthenticated, "A valid access token is needed.")
+    }
+
     /// The one answer for what does not exist and for what the caller may not know of.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "There is nothing here that you may see.")

@@ -45,7 +45,7 @@ pub struct Caller(pub Uuid);
 
 extract!(for Caller => |request| match principal(request) {
     Principal::User(id) => Ok(Self(id)),
-    Principal::Anonymous => Err(Problem::new(Code::Unauthenticated, "A valid access token is needed.")),
+    Principal::Anonymous => Err(Problem::unauthenticated()),
 });
 
 /// Who is calling, signed in or not.
@@ -144,9 +144,13 @@ impl IfMatch {
 
     /// Refuses a stale version if one is given.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
+        self.check_tag(&crate::reply::etag(version))
+    }
+
+    /// The same for what has no version of its own but a tag made from its body.
+    pub fn check_tag(&self, current: &str) -> Result<(), Problem> {
         let Some(given) = &self.0 else { return Ok(()) };
-        let current = crate::reply::etag(version);
-        if matches(given, &current) {
+        if matches(given, current) {
             return Ok(());
         }
         Err(Problem::new(Code::VersionMismatch, "It was changed since you read it. Read it again, then repeat.")

@@ -27,6 +27,7 @@ pub mod exports;
 pub mod extract;
 pub mod health;
 pub mod keyed;
+pub mod organisations;
 pub mod page;
 pub mod programme;
 pub mod random;

@@ -45,14 +45,33 @@ pub fn linked<T: Serialize>(request: &HttpRequest, body: &T, link: Option<String
     Ok(response.body(text))
 }
 
+/// The tag that [`hashed`] gives this body.
+pub fn tag_of<T: Serialize>(body: &T) -> Result<String, Problem> {
+    serde_json::to_vec(body).map(|text| tag_of_text(&text)).map_err(Problem::internal)
+}
+
+fn tag_of_text(text: &[u8]) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(text)[..16]))
+}
+
 /// 201 with the address and the version of what was made.
 pub fn created<T: Serialize>(location: &str, version: i64, body: &T) -> Reply {
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).insert_header((header::ETAG, etag(version))).json(body))
+    created_with(location, etag(version), body)
+}
+
+/// 201 with a tag that is not a version.
+pub fn created_with<T: Serialize>(location: &str, tag: String, body: &T) -> Reply {
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).insert_header((header::ETAG, tag)).json(body))
 }
 
 /// 200 after a change, with the new version.
 pub fn changed<T: Serialize>(version: i64, body: &T) -> Reply {
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(body))
+    changed_with(etag(version), body)
+}
+
+/// 200 after a change, with a tag that is not a version.
+pub fn changed_with<T: Serialize>(tag: String, body: &T) -> Reply {
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(body))
 }
 
 /// The answer to a change of what has no version of its own, with a tag made from the body.
@@ -63,7 +82,7 @@ pub fn tagged<T: Serialize>(mut response: HttpResponseBuilder, body: &T) -> Repl
 
 fn tagged_text<T: Serialize>(body: &T) -> Result<(Vec<u8>, String), Problem> {
     let text = serde_json::to_vec(body).map_err(Problem::internal)?;
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&text)[..16]));
+    let tag = tag_of_text(&text);
     Ok((text, tag))
 }
 

@@ -41,6 +41,7 @@ CREATE INDEX refresh_tokens_user ON refresh_tokens (user_id);
 CREATE TABLE organisations (
     id         UUID PRIMARY KEY,
     name TEXT COLLATE "C" NOT NULL,
+    sort_key TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL

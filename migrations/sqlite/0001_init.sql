@@ -40,6 +40,7 @@ CREATE INDEX refresh_tokens_user ON refresh_tokens (user_id);
 CREATE TABLE organisations (
     id         BLOB PRIMARY KEY NOT NULL,
     name       TEXT NOT NULL,
+    sort_key   TEXT NOT NULL,
     version    INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL

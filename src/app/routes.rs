@@ -35,7 +35,9 @@ impl Registrar {
 fn registrar() -> Registrar {
     let mut registrar = Registrar::default();
     crate::health::routes(&mut registrar);
+    crate::auth::http::routes(&mut registrar);
     crate::accounts::http::routes(&mut registrar);
+    crate::organisations::http::routes(&mut registrar);
     crate::events::http::routes(&mut registrar);
     crate::streams::http::routes(&mut registrar);
     crate::rooms::http::routes(&mut registrar);

@@ -1,4 +1,193 @@
-//! STUB
-use crate::app::Registrar;
-/// Its routes.
-pub fn routes(_registrar: &mut Registrar) {}
+//! Attendees of an event, and the attendees a user is.
+
+use super::{
+    model::{Attendee, AttendeeForm},
+    store::{self, Filter},
+};
+use crate::{
+    app::Registrar,
+    auth::{
+        Guard, Manage, OwnOrManage,
+        guard::{OfAttendee, OfEvent},
+    },
+    clock::Timestamp,
+    db::{self, Keyset, is_foreign_key_violation, is_unique_violation},
+    error::{Code, Problem},
+    extract::{Caller, IfMatch, Json, Params, Patch},
+    page::PageRequest,
+    random::Secret,
+    registrations::seats,
+    reply::{self, Reply},
+    state::State,
+};
+use actix_web::{HttpRequest, HttpResponse, http::header};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Their routes.
+pub fn routes(registrar: &mut Registrar) {
+    registrar.on("listAttendees", list).on("createAttendee", create);
+    registrar.on("getAttendee", get).on("updateAttendee", update).on("deleteAttendee", delete);
+    registrar.on("issueClaimCode", issue_claim_code);
+    registrar.on("listMyAttendees", list_mine).on("claimAttendee", claim);
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListParams {
+    q: Option<String>,
+    external_reference: Option<String>,
+    linked: Option<bool>,
+}
+
+impl From<ListParams> for Filter {
+    fn from(ListParams { q, external_reference, linked }: ListParams) -> Self {
+        Self { q, external_reference, linked }
+    }
+}
+
+async fn list(
+    request: HttpRequest,
+    state: State,
+    guard: Guard<OfEvent, Manage>,
+    Params(params): Params<ListParams>,
+    page: PageRequest,
+) -> Reply {
+    let (event_id, limit) = (guard.event_id(), page.fetch());
+    let (sort, descending) = page.order("name");
+    if sort == "createdAt" {
+        let keyset = Keyset { columns: ("created_at", "id"), descending, after: page.after::<Timestamp>()?, limit };
+        let rows = store::list(&state.db, event_id, params.into(), keyset).await?;
+        return page.reply(&request, rows, |row: &Attendee| (row.created_at, row.id), |row| row);
+    }
+    let keyset = Keyset { columns: ("sort_key", "id"), descending, after: page.after::<String>()?, limit };
+    let rows = store::list(&state.db, event_id, params.into(), keyset).await?;
+    page.reply(&request, rows, |row: &Attendee| (row.sort_key.clone(), row.id), |row| row)
+}
+
+async fn create(state: State, guard: Guard<OfEvent, Manage>, Json(form): Json<AttendeeForm>) -> Reply {
+    let attendee = Attendee::new(state.new_id(), guard.event_id(), None, form, state.clock.now());
+    let added = attendee.clone();
+    let write = state.db.write(|tx| Box::pin(async move { store::add(tx, &added).await.map_err(refused) }));
+    write.await?;
+    reply::created(&format!("/v1/attendees/{}", attendee.id), attendee.version, &attendee)
+}
+
+/// What a constraint says when an attendee is written.
+fn refused(error: db::Error) -> Problem {
+    if is_unique_violation(&error) {
+        let detail = "Another attendee of this event has this external reference.";
+        return Problem::invalid(Code::ReferenceTaken, "/externalReference", detail);
+    }
+    // The event was deleted while the request was under way.
+    if is_foreign_key_violation(&error) { Problem::not_found() } else { error.into() }
+}
+
+async fn get(request: HttpRequest, state: State, guard: Guard<OfAttendee, OwnOrManage>) -> Reply {
+    let attendee = store::read(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
+    reply::versioned(&request, attendee.version, &attendee)
+}
+
+async fn update(state: State, guard: Guard<OfAttendee, Manage>, if_match: IfMatch, patch: Patch) -> Reply {
+    let (id, now) = (guard.id(), state.clock.now());
+    let write = state.db.write(move |tx| {
+        Box::pin(async move {
+            let attendee = store::read_locked(tx, id).await?.ok_or_else(Problem::not_found)?;
+            if_match.require(attendee.version)?;
+            let current = attendee.form();
+            let form = patch.onto(&current)?;
+            if form == current {
+                return Ok(attendee);
+            }
+            let attendee = attendee.changed(form, now);
+            store::change(tx, &attendee).await.map_err(refused)?;
+            Ok(attendee)
+        })
+    });
+    let attendee = write.await?;
+    reply::changed(attendee.version, &attendee)
+}
+
+async fn delete(state: State, guard: Guard<OfAttendee, Manage>, if_match: IfMatch) -> Reply {
+    let id = guard.id();
+    let edit = state.bookings.edit(move |tx| {
+        Box::pin(async move {
+            let attendee = store::read_locked(tx, id).await?.ok_or_else(Problem::not_found)?;
+            if_match.require(attendee.version)?;
+            seats::require_none(&store::active_registrations(tx, id).await?)?;
+            store::delete(tx, id).await?;
+            Ok(())
+        })
+    });
+    edit.await?;
+    reply::no_content()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimCode {
+    attendee_id: Uuid,
+    claim_code: String,
+    created_at: Timestamp,
+}
+
+async fn issue_claim_code(state: State, guard: Guard<OfAttendee, Manage>) -> Reply {
+    let (attendee_id, secret, created_at) = (guard.id(), state.random.secret(), state.clock.now());
+    let hash = secret.hash();
+    let write = state.db.write(move |tx| {
+        Box::pin(async move {
+            if store::set_claim(tx, attendee_id, hash).await? == 1 {
+                return Ok(());
+            }
+            store::read_locked(tx, attendee_id).await?.ok_or_else(Problem::not_found)?;
+            Err(already_linked())
+        })
+    });
+    write.await?;
+    let body = ClaimCode { attendee_id, claim_code: secret.0, created_at };
+    Ok(HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(body))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Claim {
+    claim_code: String,
+}
+
+async fn list_mine(request: HttpRequest, state: State, Caller(user): Caller, page: PageRequest) -> Reply {
+    let rows = store::list_of_user(&state.db, user, page.after()?, page.fetch()).await?;
+    page.reply(&request, rows, |row: &Attendee| (row.created_at, row.id), |row| row)
+}
+
+/// Goes through the engine: who is linked may book what others may not.
+async fn claim(state: State, Caller(user): Caller, Json(Claim { claim_code }): Json<Claim>) -> Reply {
+    let (hash, now) = (Secret(claim_code).hash(), state.clock.now());
+    let edit = state.bookings.edit(move |tx| {
+        Box::pin(async move {
+            let found = store::claimed_locked(tx, hash).await?.ok_or_else(invalid_claim_code)?;
+            match found.user_id {
+                // The answer to the first time was lost.
+                Some(linked) if linked == user => return Ok(found),
+                Some(_) => return Err(invalid_claim_code()),
+                None => {}
+            }
+            match store::link(tx, found.id, user, now).await {
+                Ok(_) => Ok(Attendee { user_id: Some(user), version: found.version + 1, updated_at: now, ..found }),
+                Err(error) if is_unique_violation(&error) => Err(already_linked()),
+                // A token outlives its user by minutes.
+                Err(error) if is_foreign_key_violation(&error) => Err(Problem::unauthenticated()),
+                Err(error) => Err(error.into()),
+            }
+        })
+    });
+    let attendee = edit.await?;
+    reply::changed(attendee.version, &attendee)
+}
+
+fn invalid_claim_code() -> Problem {
+    Problem::invalid(Code::InvalidClaimCode, "/claimCode", "The claim code is wrong, was replaced, or was used by somebody else.")
+}
+
+fn already_linked() -> Problem {
+    Problem::new(Code::AlreadyLinked, "The attendee is linked to a user, or you are another attendee of this event.")
+}

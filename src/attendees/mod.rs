@@ -1,4 +1,4 @@
-//! STUB
+//! Attendees: people admitted to an event, and how a user becomes one of them.
 
 pub mod http;
 pub mod model;

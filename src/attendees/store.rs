@@ -1,1 +1,122 @@
-//! STUB
+//! Attendees in the database.
+
+use super::model::Attendee;
+use crate::{
+    clock::Timestamp,
+    db::{Bind, Db, Keyset, Result, Select, Sql, Tx},
+    registrations::seats::Occupancy,
+    text::contains,
+};
+use uuid::Uuid;
+
+/// The columns of an [`Attendee`], with what comes before and after.
+macro_rules! attendee {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " id, event_id, user_id, name, sort_name, sort_key, email, affiliation, country, external_reference, version, ",
+            "created_at, updated_at ",
+            $after
+        )
+    };
+}
+
+const ADD: &str = "INSERT INTO attendees (id, event_id, user_id, name, sort_name, sort_key, email, affiliation, country, \
+    external_reference, version, created_at, updated_at, search_text) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+const ALL: &str = attendee!("SELECT", "FROM attendees");
+const READ: &str = attendee!("SELECT", "FROM attendees WHERE id = $1");
+const READ_LOCKED: Sql = Sql::Differs { sqlite: READ, postgres: attendee!("SELECT", "FROM attendees WHERE id = $1 FOR UPDATE") };
+const CLAIMED_LOCKED: Sql = Sql::Differs {
+    sqlite: attendee!("SELECT", "FROM attendees WHERE claim_hash = $1"),
+    postgres: attendee!("SELECT", "FROM attendees WHERE claim_hash = $1 FOR UPDATE"),
+};
+const CHANGE: &str = "UPDATE attendees SET name = $2, sort_name = $3, sort_key = $4, email = $5, affiliation = $6, country = $7, \
+    external_reference = $8, version = $9, updated_at = $10, search_text = $11 WHERE id = $1";
+const LINK: &str = "UPDATE attendees SET user_id = $2, version = version + 1, updated_at = $3 WHERE id = $1 AND user_id IS NULL";
+const SET_CLAIM: &str = "UPDATE attendees SET claim_hash = $2 WHERE id = $1 AND user_id IS NULL";
+const DELETE: &str = "DELETE FROM attendees WHERE id = $1";
+const ACTIVE_REGISTRATIONS: &str = "SELECT s.id AS session_id, s.code, CAST(1 AS BIGINT) AS active, \
+    CAST(CASE WHEN r.status = 'waitlisted' THEN 1 ELSE 0 END AS BIGINT) AS waitlisted \
+    FROM registrations r JOIN sessions s ON s.id = r.session_id \
+    WHERE r.attendee_id = $1 AND r.status <> 'cancelled' ORDER BY s.code, s.id";
+
+/// Which attendees of an event are wanted.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// Found in names, addresses and external references.
+    pub q: Option<String>,
+    /// Exactly this external reference.
+    pub external_reference: Option<String>,
+    /// Only the linked, or only those who are not.
+    pub linked: Option<bool>,
+}
+
+/// Adds an attendee. Unique violation: the external reference (or, if linked, the user) is there already; foreign key
+/// violation: the event is gone.
+pub async fn add(tx: &mut Tx, attendee: &Attendee) -> Result<()> {
+    let search_text = attendee.form().search_text();
+    let Attendee { id, event_id, user_id, name, sort_name, sort_key, email, affiliation, country, .. } = attendee.clone();
+    let query = tx.query(ADD).bind(id).bind(event_id).bind(user_id).bind(name).bind(sort_name).bind(sort_key).bind(email);
+    let query = query.bind(affiliation).bind(country).bind(attendee.external_reference.clone()).bind(attendee.version);
+    query.bind(attendee.created_at).bind(attendee.updated_at).bind(search_text).execute().await.map(|_| ())
+}
+
+/// The attendee of that id.
+pub async fn read(db: &Db, id: Uuid) -> Result<Option<Attendee>> {
+    db.query(READ).bind(id).optional().await
+}
+
+/// The same, neither to be changed nor booked for by anybody else before the transaction ends.
+pub async fn read_locked(tx: &mut Tx, id: Uuid) -> Result<Option<Attendee>> {
+    tx.query(READ_LOCKED).bind(id).optional().await
+}
+
+/// A page of an event's attendees, ordered by a column and the id.
+pub async fn list<K: Bind>(db: &Db, event_id: Uuid, filter: Filter, keyset: Keyset<K>) -> Result<Vec<Attendee>> {
+    let select = Select::new(db.dialect(), ALL).and("event_id = {}", event_id);
+    let select = select.and_some("search_text LIKE {} ESCAPE '\\'", filter.q.as_deref().map(contains));
+    let select = select.and_some("external_reference = {}", filter.external_reference);
+    let select = select.and_if(filter.linked == Some(true), "user_id IS NOT NULL");
+    select.and_if(filter.linked == Some(false), "user_id IS NULL").page(keyset).all(db).await
+}
+
+/// A page of the attendees a user is, by when they were admitted.
+pub async fn list_of_user(db: &Db, user_id: Uuid, after: Option<(Timestamp, Uuid)>, limit: i64) -> Result<Vec<Attendee>> {
+    let keyset = Keyset { columns: ("created_at", "id"), descending: false, after, limit };
+    Select::new(db.dialect(), ALL).and("user_id = {}", user_id).page(keyset).all(db).await
+}
+
+/// Writes what was chosen anew. Unique violation: the external reference is there already.
+pub async fn change(tx: &mut Tx, attendee: &Attendee) -> Result<u64> {
+    let search_text = attendee.form().search_text();
+    let Attendee { id, name, sort_name, sort_key, email, affiliation, country, external_reference, version, updated_at, .. } =
+        attendee.clone();
+    let query = tx.query(CHANGE).bind(id).bind(name).bind(sort_name).bind(sort_key).bind(email).bind(affiliation).bind(country);
+    query.bind(external_reference).bind(version).bind(updated_at).bind(search_text).execute().await
+}
+
+/// Removes an attendee with their cancelled registrations, and answers how many rows that were.
+pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<u64> {
+    tx.query(DELETE).bind(id).execute().await
+}
+
+/// The sessions in which the attendee has a seat or waits, by code. Lock the attendee first.
+pub async fn active_registrations(tx: &mut Tx, id: Uuid) -> Result<Vec<Occupancy>> {
+    tx.query(ACTIVE_REGISTRATIONS).bind(id).all().await
+}
+
+/// Keeps the hash of a claim code in place of an older one; 0 rows when the attendee is linked.
+pub async fn set_claim(tx: &mut Tx, id: Uuid, hash: Vec<u8>) -> Result<u64> {
+    tx.query(SET_CLAIM).bind(id).bind(hash).execute().await
+}
+
+/// The attendee a claim code was issued for, locked. The code of a linked attendee stays, so that its user can repeat.
+pub async fn claimed_locked(tx: &mut Tx, hash: Vec<u8>) -> Result<Option<Attendee>> {
+    tx.query(CLAIMED_LOCKED).bind(hash).optional().await
+}
+
+/// Links a user; 0 rows when somebody is linked. Unique violation: the user is another attendee of the event.
+pub async fn link(tx: &mut Tx, id: Uuid, user_id: Uuid, at: Timestamp) -> Result<u64> {
+    tx.query(LINK).bind(id).bind(user_id).bind(at).execute().await
+}

@@ -40,20 +40,20 @@ impl Role {
 pub trait Place: 'static {
     /// The path parameter.
     const PARAM: &'static str;
-    /// Answers `(id, event_id, organisation_id, status, role)` for `$1` = the id in the path, `$2` = the caller.
+    /// Answers `(id, event_id, organisation_id, status, role, own)` for `$1` = the id in the path, `$2` = the caller.
     const SQL: &'static str;
 }
 
-/// Declares the places below an event: the same query through another table.
+/// Declares the places below an event: the same query through another table, with what makes a row the caller's own.
 macro_rules! places {
-    ($($(#[$doc:meta])* $name:ident = $param:literal in $table:literal),+ $(,)?) => {
+    ($($(#[$doc:meta])* $name:ident = $param:literal in $table:literal own $own:literal),+ $(,)?) => {
         $(
             $(#[$doc])*
             pub struct $name;
             impl Place for $name {
                 const PARAM: &'static str = $param;
                 const SQL: &'static str = concat!(
-                    "SELECT x.id, e.id AS event_id, e.organisation_id, e.status, m.role FROM ", $table,
+                    "SELECT x.id, e.id AS event_id, e.organisation_id, e.status, m.role, ", $own, " AS own FROM ", $table,
                     " x JOIN events e ON e.id = x.event_id",
                     " LEFT JOIN members m ON m.organisation_id = e.organisation_id AND m.user_id = $2 WHERE x.id = $1",
                 );
@@ -64,15 +64,15 @@ macro_rules! places {
 
 places! {
     /// `{stream}`.
-    OfStream = "stream" in "streams",
+    OfStream = "stream" in "streams" own "FALSE",
     /// `{room}`.
-    OfRoom = "room" in "rooms",
+    OfRoom = "room" in "rooms" own "FALSE",
     /// `{speaker}`.
-    OfSpeaker = "speaker" in "speakers",
+    OfSpeaker = "speaker" in "speakers" own "FALSE",
     /// `{session}`.
-    OfSession = "session" in "sessions",
+    OfSession = "session" in "sessions" own "FALSE",
     /// `{attendee}`.
-    OfAttendee = "attendee" in "attendees",
+    OfAttendee = "attendee" in "attendees" own "COALESCE(x.user_id = $2, FALSE)",
 }
 
 /// `{event}`: an id or a slug.
@@ -80,11 +80,11 @@ pub struct OfEvent;
 
 impl Place for OfEvent {
     const PARAM: &'static str = "event";
-    const SQL: &'static str = "SELECT e.id, e.id AS event_id, e.organisation_id, e.status, m.role FROM events e \
+    const SQL: &'static str = "SELECT e.id, e.id AS event_id, e.organisation_id, e.status, m.role, FALSE AS own FROM events e \
         LEFT JOIN members m ON m.organisation_id = e.organisation_id AND m.user_id = $2 WHERE e.id = $1";
 }
 
-const EVENT_BY_SLUG: &str = "SELECT e.id, e.id AS event_id, e.organisation_id, e.status, m.role FROM events e \
+const EVENT_BY_SLUG: &str = "SELECT e.id, e.id AS event_id, e.organisation_id, e.status, m.role, FALSE AS own FROM events e \
     LEFT JOIN members m ON m.organisation_id = e.organisation_id AND m.user_id = $2 WHERE e.slug = $1";
 
 /// Who may pass.
@@ -125,6 +125,15 @@ impl Access for Manage {
     }
 }
 
+/// Owners and organisers, and whoever it is about. Other members get 403, strangers 404.
+pub struct OwnOrManage;
+
+impl Access for OwnOrManage {
+    fn check(found: &Found) -> Result<(), Problem> {
+        if found.own { Ok(()) } else { Manage::check(found) }
+    }
+}
+
 /// What the query answers.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Found {
@@ -138,6 +147,8 @@ pub struct Found {
     pub status: EventStatus,
     /// The caller's role in the organisation, if they are a member.
     pub role: Option<Role>,
+    /// Whether it is about the caller: the attendee they are.
+    pub own: bool,
 }
 
 /// Proof that the caller may do `A` at the place `P`.

@@ -1,12 +1,20 @@
 //! Signing in: passwords, tokens, and who may do what.
 
 pub mod guard;
+pub mod http;
+mod keys;
+pub mod membership;
 mod passwords;
+mod refresh;
 mod secrets;
 mod tokens;
+mod verified;
 
-pub use guard::{Guard, Manage, Public, Role, Staff};
-pub use passwords::Passwords;
+pub use guard::{Guard, Manage, OwnOrManage, Public, Role, Staff};
+pub use keys::Jwk;
+pub use membership::Membership;
+pub use passwords::{Password, Passwords};
+pub use refresh::TokenPair;
 pub use secrets::installation_secret;
 pub use tokens::Tokens;
 
@@ -16,6 +24,8 @@ pub use tokens::Tokens;
 pub enum SetupError {
     #[error("the signing key file can't be used: {0}")]
     KeyFile(String),
+    #[error("the signing key can't be used: {0}")]
+    Key(String),
     #[error("the database failed while loading keys: {0}")]
     Storage(#[from] crate::db::Error),
 }

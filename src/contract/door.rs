@@ -82,7 +82,7 @@ fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, 
 }
 
 fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
-    let refused = || Problem::new(Code::Unauthenticated, "A valid access token is needed.");
+    let refused = Problem::unauthenticated;
     if operation.security == Security::None {
         return Ok(Principal::Anonymous);
     }

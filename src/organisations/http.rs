@@ -1,0 +1,76 @@
+//! Organisations. Their entity tags are made from the body, because it shows the caller's role.
+
+use super::{
+    model::{Organisation, OrganisationForm},
+    store,
+};
+use crate::{
+    app::Registrar,
+    auth::{
+        Membership, Role,
+        membership::{Anyone, Owner},
+    },
+    db::is_foreign_key_violation,
+    error::Problem,
+    extract::{Caller, IfMatch, Json, Patch},
+    page::PageRequest,
+    reply::{self, Reply},
+    state::State,
+    text::fold,
+};
+use actix_web::HttpRequest;
+
+/// Their routes.
+pub fn routes(registrar: &mut Registrar) {
+    registrar.on("listOrganisations", list).on("createOrganisation", create);
+    registrar.on("getOrganisation", get).on("updateOrganisation", update);
+}
+
+async fn list(request: HttpRequest, state: State, Caller(user): Caller, page: PageRequest) -> Reply {
+    let rows = store::list(&state.db, user, page.after()?, page.fetch()).await?;
+    page.reply(&request, rows, |row: &Organisation| (row.sort_key.clone(), row.id), |row| row)
+}
+
+async fn create(state: State, Caller(user): Caller, Json(OrganisationForm { name }): Json<OrganisationForm>) -> Reply {
+    let now = state.clock.now();
+    let (id, member_id) = (state.new_id(), state.new_id());
+    let organisation = Organisation { id, sort_key: fold(&name), name, role: Role::Owner, created_at: now, updated_at: now };
+    let added = organisation.clone();
+    let write = state.db.write(move |tx| {
+        Box::pin(async move {
+            store::add(tx, &added).await?;
+            let owner = store::add_member(tx, member_id, id, user, Role::Owner, now).await;
+            // A token outlives its user by minutes.
+            owner.map_err(|error| if is_foreign_key_violation(&error) { Problem::unauthenticated() } else { error.into() })
+        })
+    });
+    write.await?;
+    reply::created_with(&format!("/v1/organisations/{id}"), reply::tag_of(&organisation)?, &organisation)
+}
+
+async fn get(request: HttpRequest, state: State, member: Membership<Anyone>) -> Reply {
+    let found = store::read(&state.db, member.organisation_id, member.user_id).await?;
+    reply::hashed(&request, &found.ok_or_else(Problem::not_found)?)
+}
+
+async fn update(state: State, member: Membership<Owner>, if_match: IfMatch, patch: Patch) -> Reply {
+    let now = state.clock.now();
+    let write = state.db.write(move |tx| {
+        Box::pin(async move {
+            let found = store::read_locked(tx, member.organisation_id, member.user_id).await?;
+            let mut organisation = found.ok_or_else(Problem::not_found)?;
+            if_match.check_tag(&reply::tag_of(&organisation)?)?;
+            let current = OrganisationForm { name: organisation.name.clone() };
+            let form = patch.onto(&current)?;
+            if form != current {
+                organisation.sort_key = fold(&form.name);
+                organisation.name = form.name;
+                organisation.updated_at = now;
+                store::rename(tx, &organisation).await?;
+            }
+            Ok(organisation)
+        })
+    });
+    let organisation = write.await?;
+    reply::changed_with(reply::tag_of(&organisation)?, &organisation)
+}
