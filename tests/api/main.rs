@@ -3,4 +3,9 @@
 
 mod support;
 
+mod events;
+mod keyed;
+mod rooms;
+mod speakers;
+mod streams;
 mod support_itself;
