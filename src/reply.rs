@@ -47,11 +47,7 @@ pub fn linked<T: Serialize>(request: &HttpRequest, body: &T, link: Option<String
 
 /// The tag that [`hashed`] gives this body.
 pub fn tag_of<T: Serialize>(body: &T) -> Result<String, Problem> {
-    serde_json::to_vec(body).map(|text| tag_of_text(&text)).map_err(Problem::internal)
-}
-
-fn tag_of_text(text: &[u8]) -> String {
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(text)[..16]))
+    tagged_text(body).map(|(_, tag)| tag)
 }
 
 /// 201 with the address and the version of what was made.
@@ -66,12 +62,7 @@ pub fn created_with<T: Serialize>(location: &str, tag: String, body: &T) -> Repl
 
 /// 200 after a change, with the new version.
 pub fn changed<T: Serialize>(version: i64, body: &T) -> Reply {
-    changed_with(etag(version), body)
-}
-
-/// 200 after a change, with a tag that is not a version.
-pub fn changed_with<T: Serialize>(tag: String, body: &T) -> Reply {
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, tag)).json(body))
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(body))
 }
 
 /// The answer to a change of what has no version of its own, with a tag made from the body.
@@ -82,7 +73,7 @@ pub fn tagged<T: Serialize>(mut response: HttpResponseBuilder, body: &T) -> Repl
 
 fn tagged_text<T: Serialize>(body: &T) -> Result<(Vec<u8>, String), Problem> {
     let text = serde_json::to_vec(body).map_err(Problem::internal)?;
-    let tag = tag_of_text(&text);
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&text)[..16]));
     Ok((text, tag))
 }
 
@@ -91,7 +82,8 @@ pub fn no_content() -> Reply {
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
+/// 304 if the caller has the representation of that tag.
+pub fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
     let given = header_text(request, header::IF_NONE_MATCH)?;
     // If-None-Match compares weakly (RFC 9110, 13.1.2): a proxy may have made the tag weak.
     matches(&given.replace("W/", ""), tag).then(|| HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish())

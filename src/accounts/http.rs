@@ -159,5 +159,5 @@ async fn update_me(state: State, Caller(id): Caller, if_match: IfMatch, patch: P
     });
     let (user, organisations) = write.await?;
     let me = Me::new(&user, &organisations);
-    reply::changed_with(reply::tag_of(&me)?, &me)
+    reply::tagged(HttpResponse::Ok(), &me)
 }

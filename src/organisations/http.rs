@@ -18,7 +18,7 @@ use crate::{
     state::State,
     text::fold,
 };
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, HttpResponse};
 
 /// Their routes.
 pub fn routes(registrar: &mut Registrar) {
@@ -72,5 +72,5 @@ async fn update(state: State, member: Membership<Owner>, if_match: IfMatch, patc
         })
     });
     let organisation = write.await?;
-    reply::changed_with(reply::tag_of(&organisation)?, &organisation)
+    reply::tagged(HttpResponse::Ok(), &organisation)
 }

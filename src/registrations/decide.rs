@@ -448,3 +448,6 @@ impl World {
         self.active.get(&(attendee_id, session_id)).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,7 +201,9 @@ impl SessionForm {
         for (list, people) in std::iter::once(("/chairs".to_owned(), &self.chairs)).chain(lists) {
             let mut seen = HashSet::new();
             let again = people.iter().enumerate().filter(|(_, person)| !seen.insert(person.speaker_id));
-            faults.extend(again.map(|(index, _)| Fault::duplicate(format!("{list}/{index}/speakerId"), "this person is in the list already")));
+            faults.extend(
+                again.map(|(index, _)| Fault::duplicate(format!("{list}/{index}/speakerId"), "this person is in the list already")),
+            );
         }
         faults
     }

@@ -222,7 +222,8 @@ pub async fn insert_lists(tx: &mut Tx, sessions: &[(Uuid, &SessionForm)]) -> Res
         (session_id: uuid, number: int, position: int, speaker_id: uuid),
         " w"
     );
-    let chairs: Vec<_> = sessions.iter().flat_map(|(id, form)| numbered(&form.chairs).map(|(n, chair)| (*id, n, chair.speaker_id))).collect();
+    let chairs: Vec<_> =
+        sessions.iter().flat_map(|(id, form)| numbered(&form.chairs).map(|(n, chair)| (*id, n, chair.speaker_id))).collect();
     let parts: Vec<_> = sessions.iter().flat_map(|(id, form)| numbered(&form.parts).map(|(n, part)| (*id, n, part))).collect();
     let speakers: Vec<_> = parts
         .iter()

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod booking;
 mod events;
 mod keyed;
 mod rooms;

@@ -136,6 +136,14 @@ impl App {
         self.post(path).token(&owner.token).json(&overlay(body, overrides)).send().await.expect(201).json
     }
 
+    /// Admits so many attendees to an event; their ids.
+    pub async fn attendees(&self, owner: &User, event: impl AsId, count: usize) -> Vec<String> {
+        let path = format!("/v1/events/{}/attendees", event.as_id());
+        let add = |number: usize| self.post(&path).token(&owner.token).json(&json!({ "name": format!("Attendee {number}") })).send();
+        let added = futures_util::future::join_all((1..=count).map(add)).await;
+        added.into_iter().map(|answer| answer.expect(201).json.as_id()).collect()
+    }
+
     /// Makes a user a member of an organisation.
     pub async fn member(&self, organisation: impl AsId, user: &User, role: &'static str) {
         const ADD: &str = "INSERT INTO members (id, organisation_id, user_id, role, created_at) VALUES ($1, $2, $3, $4, $5)";
