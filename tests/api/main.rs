@@ -4,4 +4,5 @@
 mod support;
 
 mod booking;
+mod sessions;
 mod support_itself;
