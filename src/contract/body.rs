@@ -89,7 +89,7 @@ impl BodyRule {
     }
 
     fn too_large(&self) -> Problem {
-        Problem::new(Code::BodyTooLarge, format!("The body may have at most {} bytes.", self.max_bytes)).with("maxBytes", self.max_bytes)
+        Problem::new(Code::BodyTooLarge, format!("The body may have at most {} bytes.", self.max_bytes))
     }
 
     fn media(&self, headers: &HeaderMap) -> Result<&(Media, Validator), Problem> {

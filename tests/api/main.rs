@@ -4,5 +4,6 @@
 mod support;
 
 mod booking;
+mod programme;
 mod sessions;
 mod support_itself;
