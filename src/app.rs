@@ -8,7 +8,7 @@ pub use routes::Registrar;
 use crate::{
     auth::{Passwords, SetupError, Tokens},
     clock::Clock,
-    config::Config,
+    config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
     db::{ConnectError, Db, MigrateError},
     page::Cursors,
@@ -25,6 +25,8 @@ use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
 #[allow(missing_docs)]
 pub enum StartError {
     #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
     Contract(#[from] ContractError),
     #[error("openapi.yaml and the handlers disagree: {0}")]
     Routes(String),
@@ -40,6 +42,13 @@ pub enum StartError {
     Storage(#[from] crate::db::Error),
     #[error("the server can't listen: {0}")]
     Listen(#[from] std::io::Error),
+}
+
+impl StartError {
+    /// Whether other settings would help, rather than another try.
+    pub fn is_in_settings(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Setup(SetupError::KeyFile(_)))
+    }
 }
 
 /// A server that listens but does not run yet.
@@ -75,6 +84,7 @@ impl App {
 
     /// The same in other surroundings.
     pub async fn build_in(surroundings: Surroundings, config: Config, listener: TcpListener) -> Result<Self, StartError> {
+        config.check()?;
         let contract = Arc::new(Contract::load()?);
         routes::check(&contract).map_err(StartError::Routes)?;
         let db = open_database(&config).await?;
@@ -147,7 +157,7 @@ fn serve(state: &State, listener: TcpListener) -> Result<actix_web::dev::Server,
     let paths = Arc::new(group_by_path(&state.contract));
     let server = HttpServer::new(move || {
         let state = app_state.clone();
-        let cors = cors(&state.config.allowed_origins);
+        let cors = cors(&state.config);
         let paths = Arc::clone(&paths);
         ActixApp::new()
             .app_data(web::Data::new(state))
@@ -175,7 +185,7 @@ fn group_by_path(contract: &Contract) -> BTreeMap<String, PathOperations> {
 }
 
 /// Browsers of the configured origins may call; none by default, and an origin is never just reflected.
-fn cors(allowed_origins: &[String]) -> Cors {
+fn cors(config: &Config) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH, header::CONTENT_TYPE, header::ACCEPT])
@@ -188,8 +198,8 @@ fn cors(allowed_origins: &[String]) -> Cors {
             header::HeaderName::from_static(frame::REQUEST_ID),
         ])
         .max_age(3600);
-    let cors = if allowed_origins.is_empty() { cors.block_on_origin_mismatch(false) } else { cors };
-    allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    let cors = if config.origins().next().is_none() { cors.block_on_origin_mismatch(false) } else { cors };
+    config.origins().fold(cors, Cors::allowed_origin)
 }
 
 /// How long idle connections are kept.

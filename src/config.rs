@@ -1,74 +1,98 @@
 //! Everything the operator can choose: by flag or environment, each limit named with its unit.
 
+use actix_web::http::Uri;
 use clap::{Args, FromArgMatches};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+const DATABASE: &str = "Database";
+const HTTP: &str = "HTTP";
+const SIGNING_IN: &str = "Signing in";
+const BOOKING: &str = "Booking";
+
+/// Settings that the server doesn't start with; each is a sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ConfigError {
+    #[error(transparent)]
+    Database(#[from] crate::db::ConnectError),
+    #[error("the public URL {0:?} must be http:// or https:// with a host, without user, query or fragment")]
+    PublicUrl(String),
+    #[error(
+        "the allowed origin {0:?} must be bare: a scheme http or https, a host in lower case and perhaps a port, as in https://app.example.org"
+    )]
+    Origin(String),
+    #[error("the signing key file {0:?} can't be read: {1}")]
+    SigningKeyFile(PathBuf, #[source] std::io::Error),
+    #[error("refresh tokens ({refresh} s) must live longer than access tokens ({access} s)")]
+    Lifetimes { refresh: u32, access: u32 },
+}
 
 /// The settings of a server. `plenary serve --help` shows these comments.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
     /// The database: `sqlite:PATH` or `postgres://user:password@host/name`. Never logged.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, help_heading = DATABASE, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: DatabaseUrl,
 
     /// Connections to the database (SQLite: for reading, one more writes; Postgres: all).
-    #[arg(long, env = "PLENARY_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
+    #[arg(long, value_name = "COUNT", help_heading = DATABASE, env = "PLENARY_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
     pub database_connections: u32,
 
     /// Address and port to listen on. TLS belongs to the proxy in front.
-    #[arg(long, env = "PLENARY_BIND", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    #[arg(long, help_heading = HTTP, env = "PLENARY_BIND", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub bind: SocketAddr,
 
     /// Where clients reach the server; the issuer and audience of its tokens.
-    #[arg(long, env = "PLENARY_PUBLIC_URL", default_value = "http://localhost:8080", value_name = "URL")]
+    #[arg(long, help_heading = HTTP, env = "PLENARY_PUBLIC_URL", default_value = "http://localhost:8080", value_name = "URL")]
     pub public_url: String,
 
     /// A PEM file (PKCS #8) with the Ed25519 key that signs access tokens. Without it the server makes one and keeps
     /// it in the database, where all nodes find it.
-    #[arg(long, env = "PLENARY_SIGNING_KEY_FILE", value_name = "FILE")]
+    #[arg(long, help_heading = SIGNING_IN, env = "PLENARY_SIGNING_KEY_FILE", value_name = "FILE")]
     pub signing_key_file: Option<PathBuf>,
 
     /// Origins whose pages may call the API, comma separated, as in `https://app.example.org`. None by default.
-    #[arg(long, env = "PLENARY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
+    #[arg(long, help_heading = HTTP, env = "PLENARY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     pub allowed_origins: Vec<String>,
 
     /// How long an access token is good for, in seconds.
-    #[arg(long, env = "PLENARY_ACCESS_TOKEN_SECS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(60..=86_400))]
+    #[arg(long, value_name = "SECONDS", help_heading = SIGNING_IN, env = "PLENARY_ACCESS_TOKEN_SECS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(60..=86_400))]
     pub access_token_secs: u32,
 
     /// How long a refresh token is good for, in seconds.
-    #[arg(long, env = "PLENARY_REFRESH_TOKEN_SECS", default_value_t = 2_592_000, value_parser = clap::value_parser!(u32).range(3_600..=31_536_000))]
+    #[arg(long, value_name = "SECONDS", help_heading = SIGNING_IN, env = "PLENARY_REFRESH_TOKEN_SECS", default_value_t = 2_592_000, value_parser = clap::value_parser!(u32).range(3_600..=31_536_000))]
     pub refresh_token_secs: u32,
 
     /// Threads that hash passwords; each needs 19 MiB while it works.
-    #[arg(long, env = "PLENARY_PASSWORD_THREADS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "COUNT", help_heading = SIGNING_IN, env = "PLENARY_PASSWORD_THREADS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub password_threads: u32,
 
     /// Logins that may wait for such a thread before more are refused with 503.
-    #[arg(long, env = "PLENARY_PASSWORD_QUEUE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "COUNT", help_heading = SIGNING_IN, env = "PLENARY_PASSWORD_QUEUE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub password_queue: u32,
 
     /// Bookings that may wait for the engine before more are refused with 503.
-    #[arg(long, env = "PLENARY_BOOKING_QUEUE", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", help_heading = BOOKING, env = "PLENARY_BOOKING_QUEUE", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub booking_queue: u32,
 
     /// Bookings that one transaction takes at the most.
-    #[arg(long, env = "PLENARY_BOOKING_BATCH", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=8_192))]
+    #[arg(long, value_name = "COUNT", help_heading = BOOKING, env = "PLENARY_BOOKING_BATCH", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=8_192))]
     pub booking_batch: u32,
 
     /// Threads that serve HTTP; 0 means one per core.
-    #[arg(long, env = "PLENARY_WORKERS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
+    #[arg(long, value_name = "COUNT", help_heading = HTTP, env = "PLENARY_WORKER_THREADS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
     pub worker_threads: u32,
 
     /// How long a request's head may take to arrive, in seconds.
-    #[arg(long, env = "PLENARY_HEAD_TIMEOUT_SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
+    #[arg(long, value_name = "SECONDS", help_heading = HTTP, env = "PLENARY_HEAD_TIMEOUT_SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub head_timeout_secs: u32,
 
     /// How long a request's body may take to arrive, in seconds.
-    #[arg(long, env = "PLENARY_BODY_TIMEOUT_SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, value_name = "SECONDS", help_heading = HTTP, env = "PLENARY_BODY_TIMEOUT_SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub body_timeout_secs: u32,
 
     /// How long requests under way may take to end after SIGTERM, in seconds.
-    #[arg(long, env = "PLENARY_DRAIN_TIMEOUT_SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    #[arg(long, value_name = "SECONDS", help_heading = HTTP, env = "PLENARY_DRAIN_TIMEOUT_SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub drain_timeout_secs: u32,
 }
 
@@ -98,13 +122,37 @@ impl Config {
     /// Never: all settings but the database have a default.
     pub fn for_database(url: &str) -> Self {
         let command = Self::augment_args(clap::Command::new("plenary")).mut_args(|arg| arg.env(clap::builder::Resettable::Reset));
-        let matches = command.get_matches_from(["plenary", "--database-url", url]);
+        let matches = command.get_matches_from(["plenary".to_owned(), format!("--database-url={url}")]);
         Self::from_arg_matches(&matches).expect("every setting but the database has a default")
+    }
+
+    /// Refuses what can't work, or what says two things at once, before anything is touched. Ranges are checked
+    /// when the settings are read; whether the key file holds a key, when it is loaded.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.database_settings().check()?;
+        if !is_public_url(&self.public_url) {
+            return Err(ConfigError::PublicUrl(self.public_url.clone()));
+        }
+        if let Some(origin) = self.origins().find(|origin| !is_origin(origin)) {
+            return Err(ConfigError::Origin(origin.to_owned()));
+        }
+        if let Some(path) = &self.signing_key_file {
+            std::fs::read(path).map_err(|error| ConfigError::SigningKeyFile(path.clone(), error))?;
+        }
+        if self.refresh_token_secs <= self.access_token_secs {
+            return Err(ConfigError::Lifetimes { refresh: self.refresh_token_secs, access: self.access_token_secs });
+        }
+        Ok(())
     }
 
     /// How to connect to the database.
     pub fn database_settings(&self) -> crate::db::Settings {
         crate::db::Settings { url: self.database_url.0.clone(), max_connections: self.database_connections }
+    }
+
+    /// The allowed origins; a variable that is set to nothing allows none.
+    pub fn origins(&self) -> impl Iterator<Item = &str> {
+        self.allowed_origins.iter().map(String::as_str).filter(|origin| !origin.is_empty())
     }
 
     /// How long a body may take to arrive.
@@ -124,4 +172,28 @@ impl Config {
             threads => threads as usize,
         }
     }
+}
+
+/// The scheme and what follows it, of a URL that browsers could open.
+fn web_url(text: &str) -> Option<(Uri, &str)> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let uri: Uri = text.parse().ok()?;
+    let authority = uri.authority()?;
+    let sound = !authority.host().is_empty() && !authority.as_str().contains(['@', '*']) && !rest.contains(['?', '#']);
+    sound.then_some((uri, rest))
+}
+
+fn is_public_url(text: &str) -> bool {
+    web_url(text).is_some()
+}
+
+/// An origin as browsers send it (RFC 6454): compared byte by byte, so nothing more and nothing in upper case.
+fn is_origin(text: &str) -> bool {
+    web_url(text).is_some_and(|(uri, rest)| {
+        let default_port = if text.starts_with("https") { 443 } else { 80 };
+        uri.authority().is_some_and(|authority| authority.as_str() == rest)
+            && rest.bytes().all(|byte| !byte.is_ascii_uppercase())
+            && !rest.ends_with(':')
+            && uri.port_u16() != Some(default_port)
+    })
 }

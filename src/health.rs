@@ -2,6 +2,7 @@
 
 use crate::{
     app::Registrar,
+    db,
     error::{Code, Problem},
     extract::state,
 };
@@ -18,9 +19,12 @@ async fn liveness() -> HttpResponse {
 }
 
 async fn readiness(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let ready = state(&request).db.ping().await;
-    ready.map_err(|_| Problem::new(Code::Unavailable, "The database does not answer."))?;
-    Ok(healthy())
+    // A newer schema is fine: while nodes are replaced one by one, the first new one has migrated.
+    match state(&request).db.schema_version().await {
+        Ok(Some(version)) if version >= db::latest_version() => Ok(healthy()),
+        Ok(_) => Err(Problem::new(Code::Unavailable, "The database's schema is older than this server.")),
+        Err(_) => Err(Problem::new(Code::Unavailable, "The database does not answer.")),
+    }
 }
 
 fn healthy() -> HttpResponse {

@@ -4,7 +4,7 @@
 //! answer comes back as *one* JSON value: rows streamed through sqlx cost two to four times as much there (a thread
 //! and a channel, some 10 µs a row).
 
-use super::{Columns, Error, Result, Tx, query::Sql};
+use super::{Columns, Error, Result, Tx, query::{Query, Sql}};
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, postgres::PgRow};
 
@@ -16,18 +16,29 @@ impl<T> BatchRecord for T where T: DeserializeOwned + for<'r> FromRow<'r, PgRow>
 impl Tx {
     /// Reads with a [`batch_select!`](crate::db::batch_select) statement.
     pub async fn batch<R: BatchRecord>(&mut self, sql: Sql, input: Columns) -> Result<Vec<R>> {
-        match self.dialect() {
-            super::Dialect::Sqlite => {
-                let json: String = self.query(sql).bind_columns(input).scalar().await?;
-                serde_json::from_str(&json).map_err(|error| Error::Decode(error.into()))
-            }
-            super::Dialect::Postgres => self.query(sql).bind_columns(input).all_from_postgres().await,
-        }
+        self.query(sql).bind_columns(input).batch().await
+    }
+
+    /// The same for a statement whose input has one column and that takes a number as `$2`.
+    pub async fn batch_up_to<R: BatchRecord>(&mut self, sql: Sql, input: Columns, number: i64) -> Result<Vec<R>> {
+        self.query(sql).bind_columns(input).bind(number).batch().await
     }
 
     /// Writes with a [`batch_write!`](crate::db::batch_write) statement and answers how many rows it touched.
     pub async fn batch_write(&mut self, sql: Sql, input: Columns) -> Result<u64> {
         self.query(sql).bind_columns(input).execute().await
+    }
+}
+
+impl Query<'_> {
+    async fn batch<R: BatchRecord>(self) -> Result<Vec<R>> {
+        match self.target.dialect() {
+            super::Dialect::Sqlite => {
+                let json: String = self.scalar().await?;
+                serde_json::from_str(&json).map_err(|error| Error::Decode(error.into()))
+            }
+            super::Dialect::Postgres => self.all_from_postgres().await,
+        }
     }
 }
 
@@ -64,7 +75,8 @@ pub(crate) use batch_select;
 
 macro_rules! batch_output {
     (uuid $expression:literal) => {
-        concat!("hex(", $expression, ")")
+        // hex(NULL) is an empty text
+        concat!("nullif(hex(", $expression, "), '')")
     };
     ($ty:ident $expression:literal) => {
         $expression

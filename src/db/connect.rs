@@ -2,7 +2,7 @@
 
 use super::{ACQUIRE_TIMEOUT, Db, Pools};
 use sqlx::{
-    ConnectOptions, Executor,
+    ConnectOptions, Connection, Executor, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -13,6 +13,10 @@ use tracing::log::LevelFilter;
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 /// Postgres before this lacks features the statements use or is no longer maintained.
 const POSTGRES_AT_LEAST: i64 = 15;
+
+/// A server that is starting is waited for, ten seconds in all.
+const TRIES: u32 = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 
 /// How to connect.
 #[derive(Clone, Debug)]
@@ -43,14 +47,26 @@ pub enum ConnectError {
     Open(#[from] sqlx::Error),
 }
 
+impl Settings {
+    /// Refuses what can't work without touching the database.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        match self.url.split(':').next() {
+            Some("sqlite") => {
+                let options = SqliteConnectOptions::from_str(&self.url).map_err(ConnectError::Url)?;
+                let in_memory = self.url.contains(":memory:") || self.url.contains("mode=memory");
+                if in_memory || options.get_filename().as_os_str().is_empty() { Err(ConnectError::InMemory) } else { Ok(()) }
+            }
+            Some("postgres" | "postgresql") => PgConnectOptions::from_str(&self.url).map(drop).map_err(ConnectError::Url),
+            _ => Err(ConnectError::UnknownScheme),
+        }
+    }
+}
+
 impl Db {
     /// Opens the pools and checks the database's version. Must be called inside the runtime that outlives all workers.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
-        let pools = match settings.url.split(':').next() {
-            Some("sqlite") => sqlite(settings).await?,
-            Some("postgres" | "postgresql") => postgres(settings).await?,
-            _ => return Err(ConnectError::UnknownScheme),
-        };
+        settings.check()?;
+        let pools = if settings.url.starts_with("sqlite:") { sqlite(settings).await? } else { postgres(settings).await? };
         Ok(Self { pools, runtime: tokio::runtime::Handle::current() })
     }
 }
@@ -66,11 +82,7 @@ async fn sqlite(settings: &Settings) -> Result<Pools, ConnectError> {
         .busy_timeout(ACQUIRE_TIMEOUT)
         .statement_cache_capacity(512)
         .log_statements(LevelFilter::Trace);
-    let file = options.get_filename().to_owned();
-    if settings.url.contains(":memory:") || file.as_os_str().is_empty() {
-        return Err(ConnectError::InMemory);
-    }
-    let owner = own(&file)?;
+    let owner = own(options.get_filename())?;
     let write = SqlitePoolOptions::new()
         .min_connections(1)
         .max_connections(1)
@@ -115,12 +127,34 @@ fn parse_version(text: &str) -> (u32, u32, u32) {
     (next(), next(), next())
 }
 
+/// Waits for a server that is just starting, and tells why it can't be reached: the pool would only tell that it
+/// took too long.
+async fn reach(options: &PgConnectOptions) -> Result<(), ConnectError> {
+    const CANNOT_CONNECT_NOW: &str = "57P03";
+    let mut tries = 0;
+    loop {
+        let tried = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await;
+        let error = match tried.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(connection) => return Ok(connection.close().await?),
+            Err(error) => error,
+        };
+        let refused = matches!(&error, sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused);
+        let starting = error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == CANNOT_CONNECT_NOW);
+        tries += 1;
+        if !(refused || starting) || tries > TRIES {
+            return Err(ConnectError::Open(error));
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
 async fn postgres(settings: &Settings) -> Result<Pools, ConnectError> {
     let options = PgConnectOptions::from_str(&settings.url)
         .map_err(ConnectError::Url)?
         .application_name("plenary")
         .statement_cache_capacity(512)
         .log_statements(LevelFilter::Trace);
+    reach(&options).await?;
     let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .idle_timeout(Duration::from_secs(600))

@@ -67,12 +67,12 @@ const ACTIVE: Sql = registrations!(
 
 const BY_ID: Sql = registrations!((id: uuid), " w JOIN registrations r ON r.id = w.id");
 
-/// The first `heads` who wait in each session.
+/// The first who wait in each session, as many as `$2` says (SQLite takes no column there).
 const LINES: Sql = registrations!(
-    (session_id: uuid, heads: int),
+    (session_id: uuid),
     " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'waitlisted' AND r.seq <= COALESCE(\
      (SELECT q.seq FROM registrations q WHERE q.session_id = w.session_id AND q.status = 'waitlisted' \
-     ORDER BY q.seq LIMIT 1 OFFSET w.heads - 1), 9223372036854775807)"
+     ORDER BY q.seq LIMIT 1 OFFSET $2 - 1), 9223372036854775807)"
 );
 
 const USERS: Sql =
@@ -226,17 +226,15 @@ fn lines_to_load(sessions: &[SessionState], commands: &[Command], named: &[Regis
 }
 
 async fn load_lines(tx: &mut Tx, world: &mut World, lines: &Lines) -> Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let input = Columns::new().ids(lines.keys().copied()).integers(lines.values().copied());
+    let Some(most) = lines.values().copied().max() else { return Ok(()) };
+    let input = Columns::new().ids(lines.keys().copied());
     let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::new();
-    for registration in tx.batch::<Registration>(LINES, input).await? {
+    for registration in tx.batch_up_to::<Registration>(LINES, input, most).await? {
         heads.entry(registration.session_id).or_default().push(registration);
     }
-    for (session_id, asked) in lines {
+    for session_id in lines.keys() {
         let heads = heads.remove(session_id).unwrap_or_default();
-        let whole = (heads.len() as i64) < *asked;
+        let whole = (heads.len() as i64) < most;
         world.add_line(*session_id, heads, whole);
     }
     Ok(())
