@@ -89,7 +89,7 @@ impl BodyRule {
     }
 
     fn too_large(&self) -> Problem {
-        Problem::new(Code::BodyTooLarge, format!("The body may have at most {} bytes.", self.max_bytes)).with("maxBytes", self.max_bytes)
+        Problem::new(Code::BodyTooLarge, format!("The body may have at most {} bytes.", self.max_bytes))
     }
 
     fn media(&self, headers: &HeaderMap) -> Result<&(Media, Validator), Problem> {
@@ -120,7 +120,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::new(Code::MalformedBody, format!("The body {what}.")).at("", "malformed", what)
+    Problem::new(Code::MalformedBody, format!("The body {what}.")).at("", Code::MalformedBody.as_str(), what)
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {

@@ -6,4 +6,5 @@ mod support;
 mod booking;
 mod contract;
 mod databases;
+mod door;
 mod support_itself;
