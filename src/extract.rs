@@ -149,12 +149,17 @@ impl IfMatch {
 
     /// The same for what has no version of its own but a tag made from its body.
     pub fn check_tag(&self, current: &str) -> Result<(), Problem> {
+        self.check_tags(&[current])
+    }
+
+    /// The same for what has a tag for each of its representations. The problem names the first.
+    pub fn check_tags(&self, current: &[&str]) -> Result<(), Problem> {
         let Some(given) = &self.0 else { return Ok(()) };
-        if matches(given, current) {
+        if current.iter().any(|tag| matches(given, tag)) {
             return Ok(());
         }
         Err(Problem::new(Code::VersionMismatch, "It was changed since you read it. Read it again, then repeat.")
-            .with("currentETag", current))
+            .with("currentETag", current.first()))
     }
 }
 

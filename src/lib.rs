@@ -13,6 +13,7 @@
 
 #![warn(missing_docs)]
 
+pub mod accept;
 pub mod accounts;
 pub mod app;
 pub mod attendees;

@@ -3,7 +3,7 @@
 use super::model::{Event, EventStatus, ValidEvent};
 use crate::{
     clock::Timestamp,
-    db::{Db, Keyset, Query, Result, Select, Sql, Tx},
+    db::{Db, Keyset, Query, Result, Select, Source, Sql, Tx},
     text,
 };
 use uuid::Uuid;
@@ -45,7 +45,12 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM events WHERE id = $1");
 
 /// The event of that id.
 pub async fn find(db: &Db, id: Uuid) -> Result<Option<Event>> {
-    db.query(FIND).bind(id).optional().await
+    read(&mut &*db, id).await
+}
+
+/// The same, outside a transaction or inside one.
+pub async fn read(source: &mut impl Source, id: Uuid) -> Result<Option<Event>> {
+    source.statement(FIND).bind(id).optional().await
 }
 
 /// The event of that id, with its programme locked until the transaction ends.
@@ -121,6 +126,10 @@ fn bind<'q>(query: Query<'q>, id: Uuid, event: &ValidEvent, now: Timestamp) -> Q
 
 /// Deletes an event with its programme, its attendees and their registrations.
 pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
+    // Sessions first: a cascade from the event alone reaches the speakers before those who refer to them are gone,
+    // and Postgres refuses.
+    const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE event_id = $1";
     const DELETE: &str = "DELETE FROM events WHERE id = $1";
+    tx.query(DELETE_SESSIONS).bind(id).execute().await?;
     tx.query(DELETE).bind(id).execute().await.map(|_| ())
 }

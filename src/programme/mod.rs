@@ -1,5 +1,10 @@
-//! STUB
+//! The programme of an event as one document, in the project's own format (`plenary-programme/1`), JSON or YAML.
+//!
+//! [`document`] is the format, [`plan`] the difference between a document and what there is (pure), [`store`] reads
+//! what there is and writes the difference.
 
+pub mod document;
 pub mod http;
-pub mod model;
+pub mod plan;
 pub mod store;
+pub mod times;

@@ -63,13 +63,18 @@ pub async fn lock(tx: &mut Tx, touched: Touched) -> Result<Vec<Occupancy>> {
     select.tail("ORDER BY s.id").all_in(tx).await
 }
 
-/// Refuses an edit that would touch active registrations: 409, naming the sessions.
+/// How many sessions a problem names, as the contract says.
+const MAX_NAMED: usize = 100;
+
+/// Refuses an edit that would touch active registrations: 409, naming the first sessions by code.
 pub fn require_none(occupied: &[Occupancy]) -> std::result::Result<(), Problem> {
-    let held: Vec<&Occupancy> = occupied.iter().filter(|occupancy| occupancy.active > 0).collect();
+    let mut held: Vec<&Occupancy> = occupied.iter().filter(|occupancy| occupancy.active > 0).collect();
     if held.is_empty() {
         return Ok(());
     }
     let count: i64 = held.iter().map(|occupancy| occupancy.active).sum();
+    held.sort_by(|one, other| one.code.cmp(&other.code));
+    held.truncate(MAX_NAMED);
     let codes: Vec<&str> = held.iter().take(20).map(|occupancy| occupancy.code.as_str()).collect();
     let detail = format!("{count} active registrations in {} would be touched. Cancel them first.", codes.join(", "));
     Err(Problem::new(Code::HasRegistrations, detail).with("registrations", count).with("sessions", held))

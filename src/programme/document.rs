@@ -1,0 +1,294 @@
+//! The format `plenary-programme/1`. What is empty is left out, people are referred to by key, and times are local to
+//! the event where they can be.
+
+use super::{store::Current, times};
+use crate::{
+    error::Problem,
+    events::model::{Admission, BookingWindow, CalendarDate, EventStatus},
+    keyed::Keyed,
+    rooms::model::Room,
+    sessions::model::{Person, Session, SessionStatus, WaitlistMode},
+    speakers::model::Speaker,
+    streams::model::Stream,
+};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use uuid::Uuid;
+
+/// A whole programme.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Document {
+    /// Its format.
+    pub format: Format,
+    /// The event's own fields.
+    pub event: EventDocument,
+    /// By key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub streams: BTreeMap<String, StreamDocument>,
+    /// By key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rooms: BTreeMap<String, RoomDocument>,
+    /// By key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub speakers: BTreeMap<String, SpeakerDocument>,
+    /// Each code once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionDocument>,
+}
+
+/// The one format so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// The first.
+    #[serde(rename = "plenary-programme/1")]
+    V1,
+}
+
+/// The event's own fields.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventDocument {
+    /// Must be the event's where it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// As printed.
+    pub name: String,
+    /// The zone of all times without an offset.
+    pub time_zone: String,
+    /// Its first day.
+    pub starts_on: CalendarDate,
+    /// Its last day.
+    pub ends_on: CalendarDate,
+    /// Stays as it is where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<EventStatus>,
+    /// Stays as it is where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking: Option<EventBookingDocument>,
+}
+
+/// The event's booking rules. A time that is not given sets no bound; the admission stays as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventBookingDocument {
+    /// When booking opens and closes.
+    #[serde(flatten)]
+    pub window: WindowDocument,
+    /// Who may book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
+}
+
+/// When booking is open.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowDocument {
+    /// When it opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<String>,
+    /// When it closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes_at: Option<String>,
+}
+
+/// A stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamDocument {
+    /// As printed.
+    pub name: String,
+}
+
+/// A room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoomDocument {
+    /// As printed.
+    pub name: String,
+    /// The seats of a session held in it that names no capacity of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<i64>,
+}
+
+/// A speaker or chair.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpeakerDocument {
+    /// As printed.
+    pub name: String,
+    /// What lists are ordered by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort_name: Option<String>,
+    /// As printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affiliation: Option<String>,
+    /// As printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
+/// A session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionDocument {
+    /// Only to give a session another code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// As printed.
+    pub code: String,
+    /// One line.
+    pub title: String,
+    /// Paragraphs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// When it begins.
+    pub starts_at: String,
+    /// When it ends.
+    pub ends_at: String,
+    /// A key of `streams`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// A key of `rooms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// Keys of `speakers`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chairs: Vec<String>,
+    /// Its own seats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<i64>,
+    /// None where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waitlist: Option<WaitlistDocument>,
+    /// A window of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booking: Option<WindowDocument>,
+    /// A draft where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<SessionStatus>,
+    /// In order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartDocument>,
+}
+
+/// What happens when a session is full.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct WaitlistDocument {
+    /// None where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<WaitlistMode>,
+}
+
+/// A part of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartDocument {
+    /// One line.
+    pub title: String,
+    /// Paragraphs, separated by a blank line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#abstract: Option<String>,
+    /// For whom it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// In order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_outcomes: Vec<String>,
+    /// Keys of `speakers`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub speakers: Vec<String>,
+}
+
+impl WindowDocument {
+    fn of(window: BookingWindow, zone: &TimeZone) -> Self {
+        let text = |instant| times::write(instant, zone);
+        Self { opens_at: window.opens_at.map(text), closes_at: window.closes_at.map(text) }
+    }
+}
+
+impl Document {
+    /// The document as YAML that people like to read: long texts are blocks.
+    pub fn to_yaml(&self) -> Result<String, Problem> {
+        serde_saphyr::to_string(self).map_err(Problem::internal)
+    }
+
+    /// The document of a programme. Put back as it is, it changes nothing.
+    pub fn of(current: Current, sees_drafts: bool) -> Self {
+        let Current { event, streams, rooms, speakers, sessions } = current;
+        let zone = event.time_zone.as_jiff();
+        let names = Names { streams: keys(&streams), rooms: keys(&rooms), speakers: keys(&speakers) };
+        let visible = sessions.into_iter().filter(|session| sees_drafts || session.row.status != SessionStatus::Draft);
+        Self {
+            format: Format::V1,
+            sessions: visible.map(|session| names.session(session, zone)).collect(),
+            event: EventDocument {
+                slug: Some(event.slug),
+                name: event.name,
+                time_zone: event.time_zone.to_string(),
+                starts_on: event.starts_on,
+                ends_on: event.ends_on,
+                status: Some(event.status),
+                booking: Some(EventBookingDocument {
+                    window: WindowDocument::of(event.booking.window(), zone),
+                    admission: Some(event.booking.admission),
+                }),
+            },
+            streams: streams.into_iter().map(|Stream { common }| (common.key, StreamDocument { name: common.name })).collect(),
+            rooms: rooms.into_iter().map(|Room { common, capacity }| (common.key, RoomDocument { name: common.name, capacity })).collect(),
+            speakers: speakers.into_iter().map(SpeakerDocument::of).collect(),
+        }
+    }
+}
+
+impl SpeakerDocument {
+    fn of(speaker: Speaker) -> (String, Self) {
+        let Speaker { common, sort_name, affiliation, country, .. } = speaker;
+        (common.key, Self { name: common.name, sort_name, affiliation, country })
+    }
+}
+
+fn keys<K: Keyed>(rows: &[K]) -> HashMap<Uuid, String> {
+    rows.iter().map(|row| (row.common().id, row.common().key.clone())).collect()
+}
+
+/// What ids are called in the document.
+struct Names {
+    streams: HashMap<Uuid, String>,
+    rooms: HashMap<Uuid, String>,
+    speakers: HashMap<Uuid, String>,
+}
+
+impl Names {
+    fn session(&self, session: Session, zone: &TimeZone) -> SessionDocument {
+        let Session { row, chairs, parts } = session;
+        let window = WindowDocument::of(row.booking, zone);
+        SessionDocument {
+            id: None,
+            code: row.code,
+            title: row.title,
+            summary: row.summary,
+            starts_at: times::write(row.starts_at, zone),
+            ends_at: times::write(row.ends_at, zone),
+            stream: row.stream_id.and_then(|id| self.streams.get(&id).cloned()),
+            room: row.room_id.and_then(|id| self.rooms.get(&id).cloned()),
+            chairs: self.people(&chairs),
+            capacity: row.capacity,
+            waitlist: (row.waitlist_mode != WaitlistMode::None).then_some(WaitlistDocument { mode: Some(row.waitlist_mode) }),
+            booking: (window != WindowDocument::default()).then_some(window),
+            status: Some(row.status),
+            parts: parts
+                .into_iter()
+                .map(|part| PartDocument {
+                    title: part.title,
+                    r#abstract: part.r#abstract,
+                    audience: part.audience,
+                    learning_outcomes: part.learning_outcomes,
+                    speakers: self.people(&part.speakers),
+                })
+                .collect(),
+        }
+    }
+
+    fn people(&self, people: &[Person]) -> Vec<String> {
+        people.iter().filter_map(|person| self.speakers.get(&person.id).cloned()).collect()
+    }
+}
