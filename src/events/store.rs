@@ -126,6 +126,10 @@ fn bind<'q>(query: Query<'q>, id: Uuid, event: &ValidEvent, now: Timestamp) -> Q
 
 /// Deletes an event with its programme, its attendees and their registrations.
 pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
+    // Sessions first: a cascade from the event alone reaches the speakers before those who refer to them are gone,
+    // and Postgres refuses.
+    const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE event_id = $1";
     const DELETE: &str = "DELETE FROM events WHERE id = $1";
+    tx.query(DELETE_SESSIONS).bind(id).execute().await?;
     tx.query(DELETE).bind(id).execute().await.map(|_| ())
 }

@@ -63,20 +63,21 @@ pub async fn lock(tx: &mut Tx, touched: Touched) -> Result<Vec<Occupancy>> {
     select.tail("ORDER BY s.id").all_in(tx).await
 }
 
-/// At most this many sessions are named in a problem (the contract's limit).
+/// How many sessions a problem names, as the contract says.
 const MAX_NAMED: usize = 100;
 
-/// Refuses an edit that would touch active registrations: 409, naming the sessions.
+/// Refuses an edit that would touch active registrations: 409, naming the first sessions by code.
 pub fn require_none(occupied: &[Occupancy]) -> std::result::Result<(), Problem> {
     let mut held: Vec<&Occupancy> = occupied.iter().filter(|occupancy| occupancy.active > 0).collect();
     if held.is_empty() {
         return Ok(());
     }
-    held.sort_by(|a, b| a.code.cmp(&b.code));
     let count: i64 = held.iter().map(|occupancy| occupancy.active).sum();
+    held.sort_by(|one, other| one.code.cmp(&other.code));
+    held.truncate(MAX_NAMED);
     let codes: Vec<&str> = held.iter().take(20).map(|occupancy| occupancy.code.as_str()).collect();
     let detail = format!("{count} active registrations in {} would be touched. Cancel them first.", codes.join(", "));
-    Err(Problem::new(Code::HasRegistrations, detail).with("registrations", count).with("sessions", &held[..held.len().min(MAX_NAMED)]))
+    Err(Problem::new(Code::HasRegistrations, detail).with("registrations", count).with("sessions", held))
 }
 
 /// Gives a new session its seats row. `limit` is its effective capacity: its own, else its room's, else none.

@@ -3,7 +3,19 @@
 
 mod support;
 
+mod accounts;
+mod attendees;
 mod booking;
+mod contract;
+mod databases;
+mod events;
+mod keyed;
+mod organisations;
 mod programme;
+mod rooms;
+mod roster;
 mod sessions;
+mod speakers;
+mod streams;
 mod support_itself;
+mod tokens;
