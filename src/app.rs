@@ -47,7 +47,7 @@ pub enum StartError {
 impl StartError {
     /// Whether other settings would help, rather than another try.
     pub fn is_in_settings(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Setup(SetupError::KeyFile(_)))
+        matches!(self, Self::Config(_) | Self::Setup(SetupError::KeyFile(_) | SetupError::VerifyingKeyFile(_)))
     }
 }
 
@@ -143,6 +143,7 @@ pub async fn assemble(
 ) -> Result<(State, engine::Engine), StartError> {
     let Surroundings { clock, token_clock, random } = surroundings;
     let tokens = Tokens::load(&db, &config, token_clock, random.clone()).await?;
+    tokens.keep_looking_for_keys();
     let cursors = Cursors::new(&crate::auth::installation_secret(&db, "cursors", &random, &clock).await?);
     let passwords = Passwords::start(&config, random.clone());
     let (bookings, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config));

@@ -1,13 +1,17 @@
-//! The command line: `plenary serve`, `plenary migrate`.
+//! The command line: `plenary serve`, `plenary migrate`, `plenary keys`.
 
 use crate::telemetry::{self, LogFormat};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use plenary::{
     app::{App, StartError, open_database},
+    auth,
+    clock::Clock,
     config::{Config, ConfigError},
+    db::{self, Db},
+    random::Random,
 };
-use std::{net::TcpListener, process::ExitCode};
+use std::{net::TcpListener, path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Registration for the sessions of a conference: who may sit in which room, at which hour.
@@ -32,6 +36,33 @@ enum Command {
     /// `serve` does the same when it starts; several nodes that start at once migrate once. This command is for those
     /// who want it to be a step of its own.
     Migrate(DatabaseArgs),
+    /// Manage the keys that sign access tokens.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Make a new signing key in the database. Servers may run: they go over to it within a minute.
+    ///
+    /// The keys before it no longer sign, but verify for 25 hours more, longer than any token lives, so nobody notices.
+    /// `/.well-known/jwks.json` lists them until then.
+    Rotate(RotateArgs),
+}
+
+#[derive(Args)]
+struct RotateArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+
+    /// Refuse tokens of the keys before from now on, because one leaked. Clients get a new access token with their
+    /// refresh token; servers notice within a minute.
+    #[arg(long)]
+    at_once: bool,
+
+    /// Set where the servers sign with a key file: then there is nothing in the database to rotate.
+    #[arg(long, env = "PLENARY_SIGNING_KEY_FILE", value_name = "FILE")]
+    signing_key_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -98,7 +129,13 @@ Examples:
 
   An Ed25519 signing key of your own, instead of the one kept in the database:
     openssl genpkey -algorithm ed25519 -out plenary.pem
-    plenary serve --signing-key-file plenary.pem";
+    plenary serve --signing-key-file plenary.pem
+
+  The next one: first let every node accept the new key, then sign with it and
+  accept the old one, which can go when its last token has expired. Files are
+  read again each minute.
+    plenary serve --signing-key-file plenary.pem --verifying-key-files next.pem
+    plenary serve --signing-key-file next.pem --verifying-key-files plenary.pem";
 
 /// Threads of the runtime beside the HTTP workers: the database's tasks and the booking engine.
 const RUNTIME_THREADS: usize = 2;
@@ -156,6 +193,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         match cli.command {
             Command::Serve(config) => serve(*config).await,
             Command::Migrate(database) => migrate(&database.database_url).await,
+            Command::Keys(KeysCommand::Rotate(args)) => rotate_keys(args).await,
         }
     })?;
     Ok(())
@@ -188,5 +226,27 @@ async fn migrate(database_url: &str) -> anyhow::Result<()> {
     let version = db.schema_version().await?;
     db.close().await;
     println!("The schema has version {}.", version.unwrap_or_default());
+    Ok(())
+}
+
+async fn rotate_keys(args: RotateArgs) -> anyhow::Result<()> {
+    if let Some(path) = args.signing_key_file.filter(|path| !path.as_os_str().is_empty()) {
+        anyhow::bail!("the servers sign with the key file {}, not with a key of the database: replace the file", path.display());
+    }
+    let config = Config::for_database(&args.database.database_url);
+    config.check()?;
+    let db = Db::connect_beside(&config.database_settings()).await.map_err(StartError::from)?;
+    let (found, known) = (db.schema_version().await?, db::latest_version());
+    if found != Some(known) {
+        anyhow::bail!("the database has schema version {}, this program needs {known}: run `plenary migrate`", found.unwrap_or_default());
+    }
+    let rotation = auth::rotate_signing_key(&db, &Clock::system(), &Random::system(), args.at_once).await?;
+    db.close().await;
+    let auth::Rotation { kid, until } = rotation;
+    println!("The key {kid} signs from now on.");
+    match args.at_once {
+        true => println!("Tokens of the keys before it are refused."),
+        false => println!("Tokens of the keys before it are accepted until {until}."),
+    }
     Ok(())
 }

@@ -21,8 +21,8 @@ pub enum ConfigError {
         "the allowed origin {0:?} must be bare: a scheme http or https, a host in lower case and perhaps a port, as in https://app.example.org"
     )]
     Origin(String),
-    #[error("the signing key file {0:?} can't be read: {1}")]
-    SigningKeyFile(PathBuf, #[source] std::io::Error),
+    #[error("the key file {0:?} can't be read: {1}")]
+    KeyFile(PathBuf, #[source] std::io::Error),
     #[error("refresh tokens ({refresh} s) must live longer than access tokens ({access} s)")]
     Lifetimes { refresh: u32, access: u32 },
 }
@@ -50,6 +50,11 @@ pub struct Config {
     /// it in the database, where all nodes find it.
     #[arg(long, help_heading = SIGNING_IN, env = "PLENARY_SIGNING_KEY_FILE", value_name = "FILE")]
     pub signing_key_file: Option<PathBuf>,
+
+    /// PEM files with further Ed25519 keys, public or private, whose tokens are accepted but that sign nothing: comma
+    /// separated. While a key file is being replaced the old key belongs here, on all nodes, for as long as a token lives.
+    #[arg(long, help_heading = SIGNING_IN, env = "PLENARY_VERIFYING_KEY_FILES", value_delimiter = ',', value_name = "FILE")]
+    pub verifying_key_files: Vec<PathBuf>,
 
     /// Origins whose pages may call the API, comma separated, as in `https://app.example.org`. None by default.
     #[arg(long, help_heading = HTTP, env = "PLENARY_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
@@ -136,8 +141,8 @@ impl Config {
         if let Some(origin) = self.origins().find(|origin| !is_origin(origin)) {
             return Err(ConfigError::Origin(origin.to_owned()));
         }
-        if let Some(path) = &self.signing_key_file {
-            std::fs::read(path).map_err(|error| ConfigError::SigningKeyFile(path.clone(), error))?;
+        for path in self.signing_key_file.iter().chain(self.verifying_key_files()) {
+            std::fs::read(path).map_err(|error| ConfigError::KeyFile(path.clone(), error))?;
         }
         if self.refresh_token_secs <= self.access_token_secs {
             return Err(ConfigError::Lifetimes { refresh: self.refresh_token_secs, access: self.access_token_secs });
@@ -153,6 +158,11 @@ impl Config {
     /// The allowed origins; a variable that is set to nothing allows none.
     pub fn origins(&self) -> impl Iterator<Item = &str> {
         self.allowed_origins.iter().map(String::as_str).filter(|origin| !origin.is_empty())
+    }
+
+    /// The files of keys that only verify; a variable that is set to nothing names none.
+    pub fn verifying_key_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.verifying_key_files.iter().filter(|path| !path.as_os_str().is_empty())
     }
 
     /// How long a body may take to arrive.

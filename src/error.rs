@@ -50,7 +50,7 @@ codes! {
     InvalidCredentials = 401 "invalid_credentials" "The email or the password is wrong",
     /// The refresh token is unknown, expired, revoked or was used before.
     InvalidRefreshToken = 401 "invalid_refresh_token" "The refresh token is not valid",
-    /// The caller is a member of the organisation, but their role may not do this.
+    /// The caller is a member of the organisation, but their role may not do this; or an API key that may not.
     Forbidden = 403 "forbidden" "Your role does not allow this",
     /// The event admits only attendees on its list and the caller is not linked to one.
     NotAdmitted = 403 "not_admitted" "You are not admitted to this event",
@@ -88,6 +88,10 @@ codes! {
     ReferenceTaken = 409 "reference_taken" "The external reference is taken",
     /// The caller, or the attendee claimed, is linked already.
     AlreadyLinked = 409 "already_linked" "Already linked",
+    /// The organisation would be left without an owner.
+    LastOwner = 409 "last_owner" "The last owner",
+    /// Who accepts the invitation is a member of the organisation.
+    AlreadyMember = 409 "already_member" "Already a member",
     /// If-Match names another version than the current one; the problem carries the current ETag.
     VersionMismatch = 412 "version_mismatch" "It was changed in the meantime",
     /// The body is larger than the operation allows.
@@ -106,6 +110,8 @@ codes! {
     WeakPassword = 422 "weak_password" "The password is too common",
     /// The claim code is unknown or was used.
     InvalidClaimCode = 422 "invalid_claim_code" "The claim code is not valid",
+    /// The token of the invitation is unknown, expired, revoked or was used by somebody else.
+    InvalidInvitation = 422 "invalid_invitation" "The invitation is not valid",
     /// PATCH, PUT or DELETE without If-Match.
     PreconditionRequired = 428 "precondition_required" "If-Match is required",
     /// A defect of the server. The detail says nothing; the log does.
@@ -206,6 +212,11 @@ impl Problem {
     /// The one answer for what does not exist and for what the caller may not know of.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "There is nothing here that you may see.")
+    }
+
+    /// An API key that may not do this: its scopes don't cover it, or only a user can.
+    pub fn key_forbidden(detail: impl Into<String>) -> Self {
+        Self::new(Code::Forbidden, detail)
     }
 
     /// A member whose role does not suffice.

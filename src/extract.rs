@@ -39,13 +39,28 @@ impl FromRequest for State {
     }
 }
 
-/// The signed-in user.
+/// The signed-in user. API keys are refused: what asks for this is a user's own affair.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller(pub Uuid);
 
 extract!(for Caller => |request| match principal(request) {
     Principal::User(id) => Ok(Self(id)),
+    Principal::Key(_) => Err(Problem::key_forbidden("An API key can't do this, only a user.")),
     Principal::Anonymous => Err(Problem::unauthenticated()),
+});
+
+/// Whoever is signed in: a user, or a program with an API key.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedIn {
+    /// The id of the user or the key, for the journal.
+    pub id: Uuid,
+    /// Who it is.
+    pub principal: Principal,
+}
+
+extract!(for SignedIn => |request| {
+    let principal = principal(request);
+    principal.id().map(|id| Self { id, principal }).ok_or_else(Problem::unauthenticated)
 });
 
 /// Who is calling, signed in or not.

@@ -15,6 +15,7 @@
 
 pub mod accept;
 pub mod accounts;
+pub mod api_keys;
 pub mod app;
 pub mod attendees;
 pub mod auth;
@@ -28,6 +29,7 @@ pub mod exports;
 pub mod extract;
 pub mod health;
 pub mod keyed;
+pub mod members;
 pub mod organisations;
 pub mod page;
 pub mod programme;

@@ -38,6 +38,8 @@ fn registrar() -> Registrar {
     crate::auth::http::routes(&mut registrar);
     crate::accounts::http::routes(&mut registrar);
     crate::organisations::http::routes(&mut registrar);
+    crate::members::http::routes(&mut registrar);
+    crate::api_keys::http::routes(&mut registrar);
     crate::events::http::routes(&mut registrar);
     crate::streams::http::routes(&mut registrar);
     crate::rooms::http::routes(&mut registrar);

@@ -4,6 +4,7 @@
 //! in one query, and refuses before the handler runs. Roles are looked up at each request, so a removal works at once.
 
 use crate::{
+    api_keys::model::Scope,
     contract::door::Principal,
     db::{Db, text_enum},
     error::Problem,
@@ -151,12 +152,19 @@ pub struct Found {
     pub own: bool,
 }
 
+impl Found {
+    /// With the role of an API key, which the query doesn't know.
+    fn seen_by(self, principal: Principal) -> Self {
+        Self { role: principal.role_in(self.organisation_id, self.role), ..self }
+    }
+}
+
 /// Proof that the caller may do `A` at the place `P`.
 pub struct Guard<P, A> {
     /// What was found.
     pub found: Found,
-    /// The caller, if signed in.
-    pub user: Option<Uuid>,
+    /// The caller.
+    pub principal: Principal,
     proof: PhantomData<(P, A)>,
 }
 
@@ -171,6 +179,11 @@ impl<P, A> Guard<P, A> {
         self.found.event_id
     }
 
+    /// The caller as the journal names them: a user or an API key; `None` if nobody is signed in.
+    pub fn actor(&self) -> Option<Uuid> {
+        self.principal.id()
+    }
+
     /// Whether the caller is a member and so sees drafts.
     pub fn sees_drafts(&self) -> bool {
         self.found.role.is_some()
@@ -180,6 +193,11 @@ impl<P, A> Guard<P, A> {
     pub fn manages(&self) -> bool {
         self.found.role.is_some_and(Role::manages)
     }
+
+    /// Whether the caller sees how people can be reached: owners and organisers, and keys that may read attendees.
+    pub fn sees_contacts(&self) -> bool {
+        self.manages() && self.principal.key().is_none_or(|key| key.scopes.allow(Scope::AttendeesRead))
+    }
 }
 
 impl<P: Place, A: Access> FromRequest for Guard<P, A> {
@@ -187,35 +205,39 @@ impl<P: Place, A: Access> FromRequest for Guard<P, A> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let user = match principal(request) {
-            Principal::User(id) => Some(id),
-            Principal::Anonymous => None,
-        };
+        let principal = principal(request);
         let db = state(request).db.clone();
         let named = request.match_info().get(P::PARAM).unwrap_or_default().to_owned();
         Box::pin(async move {
-            let found = find::<P>(&db, &named, user).await?.ok_or_else(Problem::not_found)?;
+            let found = find::<P>(&db, &named, principal).await?.ok_or_else(Problem::not_found)?;
             A::check(&found)?;
-            Ok(Self { found, user, proof: PhantomData })
+            Ok(Self { found, principal, proof: PhantomData })
         })
     }
 }
 
-async fn find<P: Place>(db: &Db, named: &str, user: Option<Uuid>) -> Result<Option<Found>, Problem> {
-    Ok(match (Uuid::try_parse(named), P::PARAM) {
-        (Ok(id), _) => find_by_id::<P>(db, id, user).await?,
-        (Err(_), "event") => db.query(EVENT_BY_SLUG).bind(named.to_owned()).bind(user).optional().await?,
-        (Err(_), _) => None,
-    })
+async fn find<P: Place>(db: &Db, named: &str, principal: Principal) -> Result<Option<Found>, Problem> {
+    match (Uuid::try_parse(named), P::PARAM) {
+        (Ok(id), _) => find_by_id::<P>(db, id, principal).await,
+        (Err(_), "event") => {
+            let found: Option<Found> = db.query(EVENT_BY_SLUG).bind(named.to_owned()).bind(principal.user()).optional().await?;
+            Ok(found.map(|found| found.seen_by(principal)))
+        }
+        (Err(_), _) => Ok(None),
+    }
 }
 
 /// What stands at a place, for handlers whose permission depends on the body.
-pub async fn find_by_id<P: Place>(db: &Db, id: Uuid, user: Option<Uuid>) -> Result<Option<Found>, Problem> {
-    Ok(db.query(P::SQL).bind(id).bind(user).optional().await?)
+pub async fn find_by_id<P: Place>(db: &Db, id: Uuid, principal: Principal) -> Result<Option<Found>, Problem> {
+    let found: Option<Found> = db.query(P::SQL).bind(id).bind(principal.user()).optional().await?;
+    Ok(found.map(|found| found.seen_by(principal)))
 }
 
 /// The caller's role in an organisation named in a body or query.
-pub async fn role_in(db: &Db, organisation_id: Uuid, user: Uuid) -> Result<Option<Role>, Problem> {
+pub async fn role_in(db: &Db, organisation_id: Uuid, principal: Principal) -> Result<Option<Role>, Problem> {
     const ROLE: &str = "SELECT role FROM members WHERE organisation_id = $1 AND user_id = $2";
-    Ok(db.query(ROLE).bind(organisation_id).bind(user).optional_scalar().await?)
+    match principal.user() {
+        Some(user) => Ok(db.query(ROLE).bind(organisation_id).bind(user).optional_scalar().await?),
+        None => Ok(principal.role_in(organisation_id, None)),
+    }
 }

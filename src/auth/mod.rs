@@ -9,9 +9,10 @@ mod refresh;
 mod secrets;
 mod tokens;
 mod verified;
+mod watch;
 
 pub use guard::{Guard, Manage, OwnOrManage, Public, Role, Staff};
-pub use keys::Jwk;
+pub use keys::{Jwk, OVERLAP_SECS, Rotation, rotate_signing_key};
 pub use membership::Membership;
 pub use passwords::{Password, Passwords};
 pub use refresh::TokenPair;
@@ -24,6 +25,8 @@ pub use tokens::Tokens;
 pub enum SetupError {
     #[error("the signing key file can't be used: {0}")]
     KeyFile(String),
+    #[error("the verifying key file can't be used: {0}")]
+    VerifyingKeyFile(String),
     #[error("the signing key can't be used: {0}")]
     Key(String),
     #[error("the database failed while loading keys: {0}")]

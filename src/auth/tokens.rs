@@ -3,6 +3,7 @@
 use super::{
     SetupError,
     keys::{Jwk, Keys},
+    watch::Watch,
     verified::{Verified, Window},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use uuid::Uuid;
 
 /// What tells an access token from every other JWT (RFC 9068, section 2.1).
@@ -26,8 +27,9 @@ const LEEWAY_SECS: i64 = 5;
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
 
-struct Inner {
-    keys: Keys,
+pub(super) struct Inner {
+    keys: RwLock<Keys>,
+    watch: Watch,
     clock: Clock,
     random: Random,
     /// Both issuer and audience: the server issues tokens for itself.
@@ -36,6 +38,12 @@ struct Inner {
     refresh_secs: i64,
     validation: Validation,
     verified: Verified,
+}
+
+/// Why a token is refused. Only the server itself is told.
+enum Wrong {
+    Token,
+    UnknownKey,
 }
 
 /// Every claim is required, so none is an `Option`.
@@ -55,7 +63,8 @@ impl Tokens {
     pub async fn load(db: &Db, config: &Config, clock: Clock, random: Random) -> Result<Self, SetupError> {
         let keys = Keys::load(db, config, &clock, &random).await?;
         Ok(Self(Arc::new(Inner {
-            keys,
+            keys: RwLock::new(keys),
+            watch: Watch::new(db.clone(), config.clone()),
             clock,
             random,
             address: config.public_url.clone(),
@@ -66,36 +75,81 @@ impl Tokens {
         })))
     }
 
-    /// The user whose valid access token this is. Never says what is wrong with another one.
+    /// The user whose valid access token this is. Never says what is wrong with another one. Looks for new keys first if
+    /// it names one that isn't known: another node may have begun to sign with it.
+    pub async fn verify(&self, token: &str) -> Option<Uuid> {
+        match self.judge(token) {
+            Err(Wrong::UnknownKey) => {
+                self.look_for_unknown_key().await;
+                self.verify_access(token)
+            }
+            judged => judged.ok(),
+        }
+    }
+
+    /// The same with the keys at hand.
     pub fn verify_access(&self, token: &str) -> Option<Uuid> {
+        self.judge(token).ok()
+    }
+
+    fn judge(&self, token: &str) -> Result<Uuid, Wrong> {
         let now = seconds(self.now());
         let hash = sha256(token.as_bytes());
         let window = match self.0.verified.get(&hash) {
             Some(window) => window,
             None => {
-                let window = self.check(token)?;
+                // Held until the token is remembered, so that none is of a key that was taken away meanwhile.
+                let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
+                let window = self.check(&keys, token)?;
                 if window.holds(now) {
                     self.0.verified.remember(hash, window, now);
                 }
                 window
             }
         };
-        window.holds(now).then_some(window.user)
+        if window.holds(now) { Ok(window.user) } else { Err(Wrong::Token) }
     }
 
     /// All that doesn't depend on the time.
-    fn check(&self, token: &str) -> Option<Window> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        if header.typ.as_deref() != Some(TYP) || header.crit.is_some() {
-            return None;
+    fn check(&self, keys: &Keys, token: &str) -> Result<Window, Wrong> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Wrong::Token)?;
+        if header.typ.as_deref() != Some(TYP) || header.crit.is_some() || header.alg != Algorithm::EdDSA {
+            return Err(Wrong::Token);
         }
-        let key = self.0.keys.verifying.get(header.kid.as_deref()?)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation).ok()?.claims;
-        Some(Window {
+        let key = keys.verifying.get(header.kid.as_deref().ok_or(Wrong::Token)?).ok_or(Wrong::UnknownKey)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.0.validation).map_err(|_| Wrong::Token)?.claims;
+        Ok(Window {
             user: claims.sub,
             not_before: claims.nbf.max(claims.iat).saturating_sub(LEEWAY_SECS),
             until: claims.exp.saturating_add(LEEWAY_SECS),
         })
+    }
+
+    /// Reads the keys again and goes on with them. If they can't be read the ones at hand stay.
+    pub async fn look_for_keys(&self) -> Result<(), SetupError> {
+        let Watch { db, config, .. } = &self.0.watch;
+        let keys = Keys::load(db, config, &self.0.clock, &self.0.random).await?;
+        let mut held = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if held.verifying.keys().any(|kid| !keys.verifying.contains_key(kid)) {
+            self.0.verified.forget();
+        }
+        if held.kid != keys.kid {
+            tracing::info!(kid = keys.kid, "another key signs access tokens from now on");
+        }
+        *held = keys;
+        Ok(())
+    }
+
+    pub(super) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.0)
+    }
+
+    pub(super) fn upgrade(inner: &Weak<Inner>) -> Option<Self> {
+        inner.upgrade().map(Self)
+    }
+
+    pub(super) fn watch(&self) -> &Watch {
+        &self.0.watch
     }
 
     /// A new access token.
@@ -113,17 +167,18 @@ impl Tokens {
         };
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TYP.to_owned());
-        header.kid = Some(self.0.keys.kid.clone());
-        jsonwebtoken::encode(&header, &claims, &self.0.keys.signing).map_err(Problem::internal)
+        let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
+        header.kid = Some(keys.kid.clone());
+        jsonwebtoken::encode(&header, &claims, &keys.signing).map_err(Problem::internal)
     }
 
     /// The public keys, for `/.well-known/jwks.json`.
-    pub fn published_keys(&self) -> &[Jwk] {
-        &self.0.keys.published
+    pub fn published_keys(&self) -> Vec<Jwk> {
+        self.0.keys.read().unwrap_or_else(PoisonError::into_inner).published.clone()
     }
 
-    /// The time that tokens go by.
-    pub(super) fn now(&self) -> Timestamp {
+    /// The time that tokens and API keys go by.
+    pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 

@@ -55,6 +55,13 @@ impl Verified {
         shard.insert(hash, window);
     }
 
+    /// Forgets all: a key was taken away.
+    pub fn forget(&self) {
+        for shard in &self.shards {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
     fn shard(&self, hash: &[u8; 32]) -> &Mutex<Shard> {
         &self.shards[usize::from(hash[0]) % SHARDS]
     }

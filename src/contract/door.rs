@@ -1,9 +1,11 @@
 //! The door: every request passes here before its handler. In this order, so that answers are always the same:
-//! method (405) → token (401) → path, query, headers (400) → body (408, 413, 415, 400, 422).
+//! method (405) → token or key (401; 403 for a key without the scope) → path, query, headers (400) → body (408, 413, 415, 400, 422).
 //! Who may do it (403, 404) and what the state forbids (409) is the handler's part.
 
 use super::{Kind, Operation, Parameter, Security, violation};
 use crate::{
+    api_keys::{self, model::KeyHolder},
+    auth::Role,
     error::{Code, In, Problem},
     state::State,
 };
@@ -32,12 +34,47 @@ pub struct Admitted {
 }
 
 /// Who is calling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Principal {
     /// Nobody signed in.
+    #[default]
     Anonymous,
     /// The user of a valid access token.
     User(Uuid),
+    /// A program with a good API key whose scopes cover the operation.
+    Key(KeyHolder),
+}
+
+impl Principal {
+    /// The user, if it is one.
+    pub fn user(self) -> Option<Uuid> {
+        match self {
+            Self::User(id) => Some(id),
+            Self::Key(_) | Self::Anonymous => None,
+        }
+    }
+
+    /// The API key, if it is one.
+    pub fn key(self) -> Option<KeyHolder> {
+        match self {
+            Self::Key(holder) => Some(holder),
+            Self::User(_) | Self::Anonymous => None,
+        }
+    }
+
+    /// The id of the user or of the key: whom the journal names.
+    pub fn id(self) -> Option<Uuid> {
+        self.user().or(self.key().map(|holder| holder.id))
+    }
+
+    /// What the caller is in an organisation, given what they are as a user. A key is an organiser of its own
+    /// organisation, as far as its scopes let it in, and nothing elsewhere.
+    pub fn role_in(self, organisation_id: Uuid, as_user: Option<Role>) -> Option<Role> {
+        match self {
+            Self::Key(holder) => (holder.organisation_id == organisation_id).then_some(Role::Organiser),
+            Self::User(_) | Self::Anonymous => as_user,
+        }
+    }
 }
 
 /// The operations of one path.
@@ -62,7 +99,7 @@ pub async fn pass<B: MessageBody + 'static>(
 async fn admit(operations: &PathOperations, request: &mut ServiceRequest) -> Result<Admitted, Problem> {
     let operation = find(operations, request.method())?;
     let state = request.app_data::<web::Data<State>>().expect("the app carries its state").clone();
-    let principal = authenticate(&operation, request, &state)?;
+    let principal = authenticate(&operation, request, &state).await?;
     let params = parameters(&operation, request.request())?;
     let body = match &operation.body {
         None => None,
@@ -81,7 +118,7 @@ fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, 
     })
 }
 
-fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
+async fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
     let refused = Problem::unauthenticated;
     if operation.security == Security::None {
         return Ok(Principal::Anonymous);
@@ -96,7 +133,21 @@ fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) 
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(refused());
     }
-    state.tokens.verify_access(token.trim()).map(Principal::User).ok_or_else(refused)
+    let token = token.trim();
+    if token.starts_with(api_keys::model::MARK) {
+        return with_key(operation, api_keys::verify(state, token).await?.ok_or_else(refused)?);
+    }
+    state.tokens.verify(token).await.map(Principal::User).ok_or_else(refused)
+}
+
+/// A key that lacks the scope sees what everybody sees, where that is anything.
+fn with_key(operation: &Operation, holder: KeyHolder) -> Result<Principal, Problem> {
+    match operation.scope {
+        Some(scope) if holder.scopes.allow(scope) => Ok(Principal::Key(holder)),
+        _ if operation.security == Security::Optional => Ok(Principal::Anonymous),
+        Some(scope) => Err(Problem::key_forbidden(format!("The API key needs the scope {}.", scope.as_str()))),
+        None => Err(Problem::key_forbidden("An API key can't do this, only a user.")),
+    }
 }
 
 fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String, Value>, Problem> {

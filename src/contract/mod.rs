@@ -11,6 +11,7 @@ pub use body::BodyRule;
 #[cfg(test)]
 pub(crate) use body::parse_yaml;
 
+use crate::api_keys::model::Scope;
 use actix_web::http::Method;
 use jsonschema::{PatternOptions, Registry, Validator};
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ pub struct Operation {
     pub path: String,
     /// Whether a token is needed, read if given, or not looked at.
     pub security: Security,
+    /// The scope an API key needs; `None` where keys aren't taken.
+    pub scope: Option<Scope>,
     /// Path, query and header parameters.
     pub parameters: Vec<Parameter>,
     /// What the body must be, where there is one.
@@ -140,7 +143,7 @@ impl Compiler<'_> {
             Some(_) => Some(self.body(&format!("{at}/requestBody"))?),
             None => None,
         };
-        Ok(Operation { id, method, path: path.to_owned(), security: security(operation)?, parameters, body })
+        Ok(Operation { id, method, path: path.to_owned(), security: security(operation)?, scope: scope(operation)?, parameters, body })
     }
 
     fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {
@@ -222,6 +225,20 @@ fn security(operation: &Value) -> Result<Security, ContractError> {
         (false, true) => Security::Optional,
         (false, false) => Security::Required,
     })
+}
+
+/// The role name beside the scheme `apiKey` (OpenAPI 3.1 allows them with every scheme).
+fn scope(operation: &Value) -> Result<Option<Scope>, ContractError> {
+    let wrong = |what: &str| ContractError(format!("{}: {what}", operation["operationId"]));
+    let mut named = operation["security"].as_array().into_iter().flatten().filter_map(|alternative| alternative.get("apiKey"));
+    match (named.next(), named.next()) {
+        (None, _) => Ok(None),
+        (Some(roles), None) => match roles.as_array().map(Vec::as_slice) {
+            Some([role]) => role.as_str().unwrap_or_default().parse().map(Some).map_err(|error: String| wrong(&error)),
+            _ => Err(wrong("an API key needs exactly one scope")),
+        },
+        _ => Err(wrong("API keys are named twice")),
+    }
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {

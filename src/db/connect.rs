@@ -65,16 +65,26 @@ impl Settings {
 impl Db {
     /// Opens the pools and checks the database's version. Must be called inside the runtime that outlives all workers.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
+        Self::open(settings, true).await
+    }
+
+    /// The same beside the process that owns a SQLite file: for commands that touch only what a running server looks up
+    /// again. SQLite keeps several processes apart; what can't bear them is a server that believes what it remembers.
+    pub async fn connect_beside(settings: &Settings) -> Result<Self, ConnectError> {
+        Self::open(settings, false).await
+    }
+
+    async fn open(settings: &Settings, owned: bool) -> Result<Self, ConnectError> {
         settings.check()?;
-        let pools = if settings.url.starts_with("sqlite:") { sqlite(settings).await? } else { postgres(settings).await? };
+        let pools = if settings.url.starts_with("sqlite:") { sqlite(settings, owned).await? } else { postgres(settings).await? };
         Ok(Self { pools, runtime: tokio::runtime::Handle::current() })
     }
 }
 
-async fn sqlite(settings: &Settings) -> Result<Pools, ConnectError> {
+async fn sqlite(settings: &Settings, owned: bool) -> Result<Pools, ConnectError> {
     let options = SqliteConnectOptions::from_str(&settings.url)
         .map_err(ConnectError::Url)?
-        .create_if_missing(true)
+        .create_if_missing(owned)
         .journal_mode(SqliteJournalMode::Wal)
         // Only FULL keeps an acknowledged commit through a loss of power.
         .synchronous(SqliteSynchronous::Full)
@@ -82,7 +92,7 @@ async fn sqlite(settings: &Settings) -> Result<Pools, ConnectError> {
         .busy_timeout(ACQUIRE_TIMEOUT)
         .statement_cache_capacity(512)
         .log_statements(LevelFilter::Trace);
-    let owner = own(options.get_filename())?;
+    let owner = if owned { Some(Arc::new(own(options.get_filename())?)) } else { None };
     let write = SqlitePoolOptions::new()
         .min_connections(1)
         .max_connections(1)
@@ -104,7 +114,7 @@ async fn sqlite(settings: &Settings) -> Result<Pools, ConnectError> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.create_if_missing(false).read_only(true))
         .await?;
-    Ok(Pools::Sqlite { read, write, _owner: Arc::new(owner) })
+    Ok(Pools::Sqlite { read, write, _owner: owner })
 }
 
 /// Takes the lock beside the database file that says which process owns it; the system frees it when the process ends.

@@ -40,7 +40,7 @@ pub struct Db {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { read: SqlitePool, write: SqlitePool, _owner: Arc<File> },
+    Sqlite { read: SqlitePool, write: SqlitePool, _owner: Option<Arc<File>> },
     Postgres(PgPool),
 }
 

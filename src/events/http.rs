@@ -7,10 +7,9 @@ use super::{
 use crate::{
     app::Registrar,
     auth::{Guard, Manage, Public, guard},
-    contract::door::Principal,
     db::{self, Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
-    extract::{Caller, IfMatch, Json, Params, Patch, principal},
+    extract::{IfMatch, Json, Params, Patch, SignedIn, principal},
     page::PageRequest,
     registrations::seats::{self, Occupancy, Touched},
     reply::{self, Reply},
@@ -37,10 +36,7 @@ async fn list(request: HttpRequest, state: State, Params(filter): Params<Filter>
     let (sort, descending) = page.order("startsOn");
     let by_name = sort == "name";
     let columns = if by_name { ("sort_key", "id") } else { ("starts_on", "id") };
-    let reader = match principal(&request) {
-        Principal::User(id) => Some(id),
-        Principal::Anonymous => None,
-    };
+    let reader = principal(&request);
     let Filter { organisation_id, status, q } = filter;
     let keyset = Keyset { columns, descending, after: page.after()?, limit: page.fetch() };
     let events = store::list(&state.db, store::Filter { organisation_id, status, q, reader }, keyset).await?;
@@ -48,8 +44,8 @@ async fn list(request: HttpRequest, state: State, Params(filter): Params<Filter>
     page.reply(&request, events, place, |event| event)
 }
 
-async fn create(state: State, Caller(user): Caller, Json(form): Json<EventForm>) -> Reply {
-    match guard::role_in(&state.db, form.organisation_id, user).await? {
+async fn create(state: State, caller: SignedIn, Json(form): Json<EventForm>) -> Reply {
+    match guard::role_in(&state.db, form.organisation_id, caller.principal).await? {
         Some(role) if role.manages() => {}
         Some(_) => return Err(Problem::forbidden()),
         // The organisation is named in the body: whether it exists is not told.

@@ -3,6 +3,7 @@
 use super::model::{Event, EventStatus, ValidEvent};
 use crate::{
     clock::Timestamp,
+    contract::door::Principal,
     db::{Db, Keyset, Query, Result, Select, Source, Sql, Tx},
     text,
 };
@@ -25,15 +26,20 @@ pub struct Filter {
     pub status: Option<EventStatus>,
     /// With this text in the name.
     pub q: Option<String>,
-    /// Drafts too, where this user is a member.
-    pub reader: Option<Uuid>,
+    /// Who asks: drafts too, where they are a member.
+    pub reader: Principal,
 }
 
 /// One page of the events that `filter.reader` may see.
 pub async fn list(db: &Db, filter: Filter, keyset: Keyset<String>) -> Result<Vec<Event>> {
-    Select::new(db.dialect(), concat!("SELECT ", columns!(), " FROM events"))
-        .and("(status <> 'draft' OR organisation_id IN (SELECT m.organisation_id FROM members m WHERE m.user_id = {}))", filter.reader)
-        .and_some("organisation_id = {}", filter.organisation_id)
+    const MEMBERS_SEE: &str = "(status <> 'draft' OR organisation_id IN (SELECT m.organisation_id FROM members m WHERE m.user_id = {}))";
+    let select = Select::new(db.dialect(), concat!("SELECT ", columns!(), " FROM events"));
+    let seen = match filter.reader {
+        Principal::Key(holder) => select.and("(status <> 'draft' OR organisation_id = {})", holder.organisation_id),
+        Principal::User(user) => select.and(MEMBERS_SEE, user),
+        Principal::Anonymous => select.and_if(true, "status <> 'draft'"),
+    };
+    seen.and_some("organisation_id = {}", filter.organisation_id)
         .and_some("status = {}", filter.status)
         .and_some("sort_key LIKE {} ESCAPE '\\'", filter.q.as_deref().map(text::contains))
         .page(keyset)

@@ -11,7 +11,7 @@ use crate::{
         membership::{Anyone, Owner},
     },
     db::is_foreign_key_violation,
-    error::Problem,
+    error::{Code, Problem},
     extract::{Caller, IfMatch, Json, Patch},
     page::PageRequest,
     reply::{self, Reply},
@@ -23,7 +23,7 @@ use actix_web::{HttpRequest, HttpResponse};
 /// Their routes.
 pub fn routes(registrar: &mut Registrar) {
     registrar.on("listOrganisations", list).on("createOrganisation", create);
-    registrar.on("getOrganisation", get).on("updateOrganisation", update);
+    registrar.on("getOrganisation", get).on("updateOrganisation", update).on("deleteOrganisation", delete);
 }
 
 async fn list(request: HttpRequest, state: State, Caller(user): Caller, page: PageRequest) -> Reply {
@@ -73,4 +73,20 @@ async fn update(state: State, member: Membership<Owner>, if_match: IfMatch, patc
     });
     let organisation = write.await?;
     reply::tagged(HttpResponse::Ok(), &organisation)
+}
+
+async fn delete(state: State, member: Membership<Owner>, if_match: IfMatch) -> Reply {
+    let write = state.db.write(move |tx| {
+        Box::pin(async move {
+            member.lock(tx).await?;
+            let found = store::read_locked(tx, member.organisation_id, member.user_id).await?;
+            if_match.check_tag(&reply::tag_of(&found.ok_or_else(Problem::not_found)?)?)?;
+            store::delete(tx, member.organisation_id).await.map_err(|error| match is_foreign_key_violation(&error) {
+                true => Problem::new(Code::InUse, "The organisation has events. Delete them first."),
+                false => error.into(),
+            })
+        })
+    });
+    write.await?;
+    reply::no_content()
 }

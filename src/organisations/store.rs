@@ -42,6 +42,26 @@ pub async fn read_locked(tx: &mut Tx, id: Uuid, user_id: Uuid) -> Result<Option<
     tx.query(READ_LOCKED).bind(id).bind(user_id).optional().await
 }
 
+/// Locks an organisation until the transaction ends: changes of its members run one after the other, or two of its
+/// owners could each demote the other. Reads and new events don't wait.
+pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
+    const LOCK: Sql = Sql::Differs {
+        sqlite: "SELECT id FROM organisations WHERE id = $1",
+        postgres: "SELECT id FROM organisations WHERE id = $1 FOR NO KEY UPDATE",
+    };
+    tx.query(LOCK).bind(id).optional_scalar::<Uuid>().await.map(|_| ())
+}
+
+/// A user's role as it is now.
+pub async fn role(tx: &mut Tx, id: Uuid, user_id: Uuid) -> Result<Option<Role>> {
+    tx.query("SELECT role FROM members WHERE organisation_id = $1 AND user_id = $2").bind(id).bind(user_id).optional_scalar().await
+}
+
+/// Deletes an organisation with its members, invitations and keys. A foreign key violation says that it has events.
+pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<u64> {
+    tx.query("DELETE FROM organisations WHERE id = $1").bind(id).execute().await
+}
+
 /// A page of the user's organisations, by name.
 pub async fn list(db: &Db, user_id: Uuid, after: Option<(String, Uuid)>, limit: i64) -> Result<Vec<Organisation>> {
     let keyset = Keyset { columns: ("o.sort_key", "o.id"), descending: false, after, limit };

@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     db::Keyset,
     error::Problem,
-    extract::{Caller, Json, Params},
+    extract::{Caller, Json, Params, SignedIn},
     page::PageRequest,
     reply::{self, Reply},
     sessions::model::SessionStatus,
@@ -115,8 +115,11 @@ struct Create {
     if_full: Option<IfFull>,
 }
 
-async fn create(state: State, caller: Caller, Params(path): Params<SessionPath>, Json(body): Json<Create>) -> Reply {
+async fn create(state: State, caller: SignedIn, Params(path): Params<SessionPath>, Json(body): Json<Create>) -> Reply {
     let (who, organiser) = match body.attendee_id {
+        None if caller.principal.user().is_none() => {
+            return Err(Problem::key_forbidden("An API key books for attendees: name one in attendeeId."));
+        }
         None => (Who::Caller { new_attendee_id: state.new_id() }, false),
         Some(attendee_id) => (Who::Attendee(attendee_id), may_book_for(&state, caller, path.session, attendee_id).await?),
     };
@@ -125,7 +128,7 @@ async fn create(state: State, caller: Caller, Params(path): Params<SessionPath>,
         session_id: path.session,
         who,
         if_full: body.if_full,
-        actor: Actor { user_id: caller.0, organiser },
+        actor: Actor { user_id: caller.id, organiser },
     };
     let outcome = state.bookings.ask(command).await?;
     let created = outcome.created;
@@ -138,10 +141,10 @@ async fn create(state: State, caller: Caller, Params(path): Params<SessionPath>,
 }
 
 /// Whether the caller acts as organiser in booking for this attendee; refuses who may not.
-async fn may_book_for(state: &State, caller: Caller, session_id: Uuid, attendee_id: Uuid) -> Result<bool, Problem> {
-    let found = guard::find_by_id::<OfSession>(&state.db, session_id, Some(caller.0)).await?.ok_or_else(Problem::not_found)?;
+async fn may_book_for(state: &State, caller: SignedIn, session_id: Uuid, attendee_id: Uuid) -> Result<bool, Problem> {
+    let found = guard::find_by_id::<OfSession>(&state.db, session_id, caller.principal).await?.ok_or_else(Problem::not_found)?;
     let link = store::attendee_link(&state.db, attendee_id).await?;
-    let own = link.is_some_and(|(event_id, user_id)| event_id == found.event_id && user_id == Some(caller.0));
+    let own = link.is_some_and(|(event_id, user_id)| event_id == found.event_id && user_id == Some(caller.id));
     match found.role {
         Some(role) if role.manages() => Ok(!own),
         _ if own => Ok(false),
@@ -164,25 +167,25 @@ struct RegistrationPath {
     registration: Uuid,
 }
 
-async fn get(request: HttpRequest, state: State, caller: Caller, Params(path): Params<RegistrationPath>) -> Reply {
-    let relation = store::relation(&state.db, path.registration, caller.0).await?.ok_or_else(Problem::not_found)?;
-    if relation.user_id != Some(caller.0) && relation.role.is_none() {
+async fn get(request: HttpRequest, state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
+    let relation = store::relation(&state.db, path.registration, caller.principal).await?.ok_or_else(Problem::not_found)?;
+    if relation.user_id != Some(caller.id) && relation.role.is_none() {
         return Err(Problem::not_found());
     }
     let shown = store::find(&state.db, path.registration).await?.ok_or_else(Problem::not_found)?;
     reply::hashed(&request, &RegistrationView::at(state.clock.now(), shown))
 }
 
-async fn cancel(state: State, caller: Caller, Params(path): Params<RegistrationPath>) -> Reply {
-    let relation = store::relation(&state.db, path.registration, caller.0).await?.ok_or_else(Problem::not_found)?;
-    let own = relation.user_id == Some(caller.0);
+async fn cancel(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
+    let relation = store::relation(&state.db, path.registration, caller.principal).await?.ok_or_else(Problem::not_found)?;
+    let own = relation.user_id == Some(caller.id);
     let organiser = match relation.role {
         Some(role) if role.manages() => true,
         _ if own => false,
         Some(_) => return Err(Problem::forbidden()),
         None => return Err(Problem::not_found()),
     };
-    let actor = Actor { user_id: caller.0, organiser };
+    let actor = Actor { user_id: caller.id, organiser };
     let outcome = state.bookings.ask(Command::Cancel { registration_id: path.registration, own, actor }).await?;
     reply::tagged(HttpResponse::Ok(), &RegistrationView::of(outcome))
 }

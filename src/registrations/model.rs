@@ -80,7 +80,7 @@ pub struct Registration {
 /// Who is asking, for the journal and for what only organisers may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// The signed-in user.
+    /// The signed-in user, or the API key; a key never books for itself.
     pub user_id: Uuid,
     /// Whether they act as owner or organiser of the event.
     pub organiser: bool,

@@ -68,7 +68,7 @@ pub async fn list(
         session_id: guard.id(),
         filter: RosterFilter { status: params.status, q: params.q },
         order: Order::of(&page),
-        contacts: guard.manages(),
+        contacts: guard.sees_contacts(),
         now: state.clock.now(),
     };
     if media == "text/csv" {

@@ -4,6 +4,7 @@ use super::model::{CancelReason, Status};
 use crate::{
     auth::Role,
     clock::Timestamp,
+    contract::door::Principal,
     db::{Db, Keyset, Result, Select},
     sessions::model::SessionStatus,
     text,
@@ -63,16 +64,19 @@ pub async fn find(db: &Db, id: Uuid) -> Result<Option<Shown>> {
 pub struct Relation {
     /// The user its attendee is linked to.
     pub user_id: Option<Uuid>,
+    /// The organisation it belongs to.
+    pub organisation_id: Uuid,
     /// The caller's role.
     pub role: Option<Role>,
 }
 
-/// What a user has to do with a registration; `None` if there is none.
-pub async fn relation(db: &Db, id: Uuid, user: Uuid) -> Result<Option<Relation>> {
-    const RELATION: &str = "SELECT a.user_id, m.role FROM registrations r JOIN attendees a ON a.id = r.attendee_id \
+/// What the caller has to do with a registration; `None` if there is none.
+pub async fn relation(db: &Db, id: Uuid, caller: Principal) -> Result<Option<Relation>> {
+    const RELATION: &str = "SELECT a.user_id, e.organisation_id, m.role FROM registrations r JOIN attendees a ON a.id = r.attendee_id \
         JOIN events e ON e.id = a.event_id \
         LEFT JOIN members m ON m.organisation_id = e.organisation_id AND m.user_id = $2 WHERE r.id = $1";
-    db.query(RELATION).bind(id).bind(user).optional().await
+    let found: Option<Relation> = db.query(RELATION).bind(id).bind(caller.user()).optional().await?;
+    Ok(found.map(|found| Relation { role: caller.role_in(found.organisation_id, found.role), ..found }))
 }
 
 /// The event and the linked user of an attendee.
