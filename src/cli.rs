@@ -230,7 +230,7 @@ async fn migrate(database_url: &str) -> anyhow::Result<()> {
 }
 
 async fn rotate_keys(args: RotateArgs) -> anyhow::Result<()> {
-    if let Some(path) = args.signing_key_file.filter(|path| !path.as_os_str().is_empty()) {
+    if let Some(path) = args.signing_key_file {
         anyhow::bail!("the servers sign with the key file {}, not with a key of the database: replace the file", path.display());
     }
     let config = Config::for_database(&args.database.database_url);

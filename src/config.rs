@@ -141,7 +141,7 @@ impl Config {
         if let Some(origin) = self.origins().find(|origin| !is_origin(origin)) {
             return Err(ConfigError::Origin(origin.to_owned()));
         }
-        for path in self.signing_key_file.iter().chain(self.verifying_key_files()) {
+        for path in self.signing_key_file.iter().chain(&self.verifying_key_files) {
             std::fs::read(path).map_err(|error| ConfigError::KeyFile(path.clone(), error))?;
         }
         if self.refresh_token_secs <= self.access_token_secs {
@@ -158,11 +158,6 @@ impl Config {
     /// The allowed origins; a variable that is set to nothing allows none.
     pub fn origins(&self) -> impl Iterator<Item = &str> {
         self.allowed_origins.iter().map(String::as_str).filter(|origin| !origin.is_empty())
-    }
-
-    /// The files of keys that only verify; a variable that is set to nothing names none.
-    pub fn verifying_key_files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.verifying_key_files.iter().filter(|path| !path.as_os_str().is_empty())
     }
 
     /// How long a body may take to arrive.

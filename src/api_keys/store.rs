@@ -40,7 +40,12 @@ pub async fn add(tx: &mut Tx, key: &ApiKey, secret: &Secret) -> Result<()> {
 /// A page of an organisation's keys, the oldest first; revoked ones are gone.
 pub async fn list(db: &Db, organisation_id: Uuid, after: Option<(Timestamp, Uuid)>, limit: i64) -> Result<Vec<ApiKey>> {
     let keyset = Keyset { columns: ("created_at", "id"), descending: false, after, limit };
-    Select::new(db.dialect(), ALL).and("organisation_id = {}", organisation_id).and_if(true, "revoked_at IS NULL").page(keyset).all(db).await
+    Select::new(db.dialect(), ALL)
+        .and("organisation_id = {}", organisation_id)
+        .and_if(true, "revoked_at IS NULL")
+        .page(keyset)
+        .all(db)
+        .await
 }
 
 /// Who calls with this secret and when it was used before, if it is a key and good.

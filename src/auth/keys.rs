@@ -20,6 +20,9 @@ use std::{collections::HashMap, fs, path::Path};
 /// settings (a day), and an hour for nodes that have yet to notice and for clocks that are apart.
 pub const OVERLAP_SECS: i64 = 25 * 60 * 60;
 
+/// How many keys there may be: verifiers elsewhere read them all.
+const MAX_KEYS: i64 = 32;
+
 /// What every node of the installation signs and verifies with.
 pub struct Keys {
     /// The id of the key that signs.
@@ -59,7 +62,7 @@ impl Keys {
             }
             None => from_database(db, clock, random).await?,
         };
-        for path in config.verifying_key_files() {
+        for path in &config.verifying_key_files {
             publics.push(public_from_file(path)?);
         }
         let mut unique: Vec<Public> = Vec::with_capacity(publics.len());
@@ -106,9 +109,8 @@ impl Public {
 fn from_file(path: &Path) -> Result<Ed25519KeyPair, SetupError> {
     let wrong = |what: String| SetupError::KeyFile(format!("{} {what}", path.display()));
     let pem = fs::read(path).map_err(|error| wrong(format!("can't be read ({error})")))?;
-    private_in(&pem).ok_or_else(|| {
-        wrong("holds no Ed25519 private key as PEM in PKCS #8; `openssl genpkey -algorithm ed25519` makes one".to_owned())
-    })
+    private_in(&pem)
+        .ok_or_else(|| wrong("holds no Ed25519 private key as PEM in PKCS #8; `openssl genpkey -algorithm ed25519` makes one".to_owned()))
 }
 
 /// A key that only verifies may be private: so a file can change its part without being converted.
@@ -179,6 +181,10 @@ pub async fn rotate_signing_key(db: &Db, clock: &Clock, random: &Random, at_once
     } else {
         tx.query(FORGET).bind(now).execute().await?;
         tx.query(RETIRE).bind(until).execute().await?;
+        let held: i64 = tx.query("SELECT COUNT(*) FROM signing_keys").scalar().await?;
+        if held >= MAX_KEYS {
+            return Err(SetupError::Key(format!("{held} others have not retired yet; wait, or end them all at once")));
+        }
     }
     let kid = add(&mut tx, now, random).await?;
     tx.commit().await?;

@@ -3,8 +3,8 @@
 use super::{
     SetupError,
     keys::{Jwk, Keys},
-    watch::Watch,
     verified::{Verified, Window},
+    watch::Watch,
 };
 use crate::{
     clock::{Clock, Timestamp},

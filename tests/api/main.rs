@@ -3,7 +3,9 @@
 
 mod support;
 
+mod access;
 mod accounts;
+mod api_keys;
 mod attendees;
 mod booking;
 mod contract;
@@ -11,11 +13,13 @@ mod databases;
 mod door;
 mod events;
 mod keyed;
+mod members;
 mod organisations;
 mod programme;
 mod rooms;
 mod roster;
 mod sessions;
+mod signing_keys;
 mod speakers;
 mod streams;
 mod support_itself;

@@ -13,7 +13,7 @@ use base64::{
 use plenary::auth::Tokens;
 
 /// The server's own key, in the hands of whoever wants to see what else it accepts.
-struct Forger {
+pub struct Forger {
     key: Ed25519KeyPair,
     kid: String,
     header: Value,
@@ -22,7 +22,7 @@ struct Forger {
 
 impl Forger {
     /// Knows all that a good token of this user says.
-    async fn of(app: &App, user: &User) -> Self {
+    pub async fn of(app: &App, user: &User) -> Self {
         let (kid, seed): (String, Vec<u8>) = app.db().query("SELECT kid, private_key FROM signing_keys").one().await.expect("one key");
         let [header, claims] = [0, 1].map(|part| part_of(&user.token, part));
         Self { key: Ed25519KeyPair::from_seed_unchecked(&seed).expect("a key"), kid, header, claims }
@@ -38,7 +38,7 @@ impl Forger {
         self.signed(overlay(self.header.clone(), overrides), self.claims.clone())
     }
 
-    fn claims_with(&self, overrides: Value) -> String {
+    pub fn claims_with(&self, overrides: Value) -> String {
         self.signed(self.header.clone(), overlay(self.claims.clone(), overrides))
     }
 }
@@ -47,7 +47,7 @@ fn encoded(header: &Value, claims: &Value) -> String {
     format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-fn part_of(token: &str, part: usize) -> Value {
+pub fn part_of(token: &str, part: usize) -> Value {
     let text = token.split('.').nth(part).expect("three parts");
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).expect("base64url")).expect("JSON")
 }
@@ -293,7 +293,8 @@ async fn one_node_takes_anothers_tokens() {
     refresh(&other, &next).await.problem(401, "invalid_refresh_token");
 }
 
-fn pem(der: &[u8]) -> String {
+/// A private key as a PEM file.
+pub fn pem(der: &[u8]) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der))
 }
 
