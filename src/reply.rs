@@ -1,7 +1,7 @@
 //! Answers: JSON with an entity tag, 304 for who has it already, 201 with its address.
 
 use crate::{
-    error::{Code, Problem},
+    error::Problem,
     extract::{header_text, matches},
     random::sha256,
 };
@@ -87,27 +87,4 @@ pub fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
     let given = header_text(request, header::IF_NONE_MATCH)?;
     // If-None-Match compares weakly (RFC 9110, 13.1.2): a proxy may have made the tag weak.
     matches(&given.replace("W/", ""), tag).then(|| HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish())
-}
-
-/// Which of the media types offered the client likes best (RFC 9110, section 12.5.1); the first where it likes
-/// several as well. 406 if it takes none.
-pub fn accepted<'o>(request: &HttpRequest, offers: &[&'o str]) -> Result<&'o str, Problem> {
-    let Some(accept) = header_text(request, header::ACCEPT) else { return Ok(offers[0]) };
-    let ranges: Vec<(&str, f32)> = accept.split(',').map(range).collect();
-    let weight = |offer: &str| {
-        let (kind, _) = offer.split_once('/').unwrap_or((offer, ""));
-        let fits = |(range, _): &&(&str, f32)| *range == offer || *range == "*/*" || range.strip_suffix("/*") == Some(kind);
-        // The most specific range that fits decides.
-        ranges.iter().filter(fits).max_by_key(|(range, _)| range.len() - 2 * range.matches('*').count()).map_or(0.0, |(_, weight)| *weight)
-    };
-    let best = offers.iter().rev().copied().max_by(|a, b| weight(a).total_cmp(&weight(b)));
-    best.filter(|offer| weight(offer) > 0.0)
-        .ok_or_else(|| Problem::new(Code::NotAcceptable, format!("This can be given as {}.", offers.join(" or "))))
-}
-
-fn range(text: &str) -> (&str, f32) {
-    let mut pieces = text.split(';').map(str::trim);
-    let media = pieces.next().unwrap_or_default();
-    let weight = pieces.find_map(|piece| piece.strip_prefix("q=")).and_then(|weight| weight.parse().ok());
-    (media, weight.unwrap_or(1.0))
 }

@@ -105,3 +105,38 @@ fn resource(
     let operations = Arc::clone(operations);
     resource.wrap(from_fn(move |request, next| door::pass(Arc::clone(&operations), request, next)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::docs;
+    use actix_web::{App, introspection::IntrospectionTree, test, web::Data};
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    /// What is served beside the contract.
+    const BESIDE: &[&str] = &["GET /docs", "GET /docs/{file:.*}", "GET /openapi.json", "GET /openapi.yaml", "GET /routes-of-this-test"];
+
+    #[actix_web::test]
+    async fn actix_has_the_routes_of_the_contract_and_no_others() {
+        let contract = Contract::load().expect("a contract");
+        let paths = super::super::group_by_path(&contract);
+        let app = App::new()
+            .configure(|app| configure(app, &paths))
+            .configure(docs::configure)
+            .route("/routes-of-this-test", web::get().to(|tree: Data<IntrospectionTree>| async move { tree.report_as_json() }));
+        let app = test::init_service(app).await;
+        let report = test::call_and_read_body(&app, test::TestRequest::get().uri("/routes-of-this-test").to_request()).await;
+        let report: Value = serde_json::from_slice(&report).expect("a report");
+        let mut routed = BTreeSet::new();
+        for route in report.as_array().expect("routes") {
+            assert!(route["potentially_unreachable"].is_null(), "{route}");
+            for method in route["methods"].as_array().expect("methods") {
+                routed.insert(format!("{} {}", method.as_str().expect("a method"), route["full_path"].as_str().expect("a path")));
+            }
+        }
+        let declared = contract.operations().map(|operation| format!("{} {}", operation.method, operation.path));
+        let expected: BTreeSet<String> = declared.chain(BESIDE.iter().map(|route| (*route).to_owned())).collect();
+        assert_eq!(routed, expected);
+    }
+}

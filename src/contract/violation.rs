@@ -17,7 +17,7 @@ pub fn in_body(validator: &Validator, body: &Value) -> Vec<Detail> {
 /// The first thing that is wrong with a parameter: its code and a sentence.
 pub fn in_parameter(validator: &Validator, value: &Value) -> Option<(String, String)> {
     let error = validator.iter_errors(value).next()?;
-    Some((code(error.kind()).to_owned(), sentence(&error)))
+    Some((code(&error).to_owned(), sentence(&error)))
 }
 
 fn details(error: &ValidationError<'_>) -> Vec<Detail> {
@@ -26,7 +26,7 @@ fn details(error: &ValidationError<'_>) -> Vec<Detail> {
         r#in: In::Body,
         pointer: Some(pointer),
         name: None,
-        code: code(error.kind()).to_owned(),
+        code: code(error).to_owned(),
         detail: text,
     };
     match error.kind() {
@@ -55,18 +55,22 @@ fn sentence(error: &ValidationError<'_>) -> String {
     }
 }
 
-fn code(kind: &Kind) -> &'static str {
-    match kind {
+fn code(error: &ValidationError<'_>) -> &'static str {
+    match error.kind() {
+        // Named apart, because it is invisible where people look for the mistake.
+        Kind::Pattern { .. } if error.instance().as_str().is_some_and(|text| text.contains('\0')) => "null_character",
         Kind::Required { .. } => "required",
         Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => "unknown_field",
         Kind::Type { .. } => "wrong_type",
-        Kind::MaxLength { .. } | Kind::MaxItems { .. } | Kind::MaxProperties { .. } => "too_long",
-        Kind::MinLength { .. } | Kind::MinItems { .. } | Kind::MinProperties { .. } => "too_short",
+        Kind::MaxLength { .. } => "too_long",
+        Kind::MinLength { .. } => "too_short",
+        Kind::MaxItems { .. } | Kind::MaxProperties { .. } => "too_many",
+        Kind::MinItems { .. } | Kind::MinProperties { .. } => "too_few",
         Kind::Minimum { .. } | Kind::Maximum { .. } | Kind::ExclusiveMinimum { .. } | Kind::ExclusiveMaximum { .. } => "out_of_range",
         Kind::Pattern { .. } => "pattern",
         Kind::Format { .. } => "format",
         Kind::Enum { .. } | Kind::Constant { .. } => "enum",
         Kind::UniqueItems => "duplicate",
-        _ => "invalid",
+        _ => "invalid_body",
     }
 }

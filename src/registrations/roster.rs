@@ -6,6 +6,7 @@ use super::{
     store::{self, RosterFilter, RosterRow},
 };
 use crate::{
+    accept,
     auth::{Guard, Staff, guard::OfSession},
     clock::Timestamp,
     db::{Db, Keyset},
@@ -13,7 +14,7 @@ use crate::{
     exports::csv,
     extract::Params,
     page::PageRequest,
-    reply::{self, Reply},
+    reply::Reply,
     state::State,
 };
 use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
@@ -60,7 +61,7 @@ pub async fn list(
     let media = match params.format.as_deref() {
         Some("csv") => "text/csv",
         Some(_) => "application/json",
-        None => reply::accepted(&request, &["application/json", "text/csv"])?,
+        None => accept::choose(&request, &["application/json", "text/csv"])?,
     };
     let roster = Roster {
         db: state.db.clone(),

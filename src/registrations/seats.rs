@@ -63,6 +63,9 @@ pub async fn lock(tx: &mut Tx, touched: Touched) -> Result<Vec<Occupancy>> {
     select.tail("ORDER BY s.id").all_in(tx).await
 }
 
+/// How many sessions a problem names, as the contract says.
+const MAX_NAMED: usize = 100;
+
 /// Refuses an edit that would touch active registrations: 409, naming the first sessions by code.
 pub fn require_none(occupied: &[Occupancy]) -> std::result::Result<(), Problem> {
     let mut held: Vec<&Occupancy> = occupied.iter().filter(|occupancy| occupancy.active > 0).collect();
@@ -76,9 +79,6 @@ pub fn require_none(occupied: &[Occupancy]) -> std::result::Result<(), Problem> 
     let detail = format!("{count} active registrations in {} would be touched. Cancel them first.", codes.join(", "));
     Err(Problem::new(Code::HasRegistrations, detail).with("registrations", count).with("sessions", held))
 }
-
-/// How many sessions a problem names, as the contract says.
-const MAX_NAMED: usize = 100;
 
 /// Gives a new session its seats row. `limit` is its effective capacity: its own, else its room's, else none.
 pub async fn create(tx: &mut Tx, session_id: Uuid, limit: Option<i64>) -> Result<()> {

@@ -183,7 +183,7 @@ on_both! {
                 ("limit=1&limit=2", "limit duplicate"),
                 ("sort=key", "sort enum"),
                 ("q=", "q too_short"),
-                ("q=a%00", "q pattern"),
+                ("q=a%00", "q null_character"),
                 ("cursor=%2F", "cursor pattern"),
                 ("name=A", "name unknown_parameter"),
             ] {
@@ -257,7 +257,7 @@ on_both! {
             let both: [(Value, &[&str]); 10] = [
                 (json!({ "name": "" }), &["/name pattern", "/name too_short"]),
                 (json!({ "name": "  " }), &["/name pattern"]),
-                (json!({ "name": "a\u{0}b" }), &["/name pattern"]),
+                (json!({ "name": "a\u{0}b" }), &["/name null_character"]),
                 (json!({ "name": "two\nlines" }), &["/name pattern"]),
                 (json!({ "name": "n".repeat(201) }), &["/name too_long"]),
                 (json!({ "name": 7 }), &["/name wrong_type"]),

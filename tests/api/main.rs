@@ -3,10 +3,20 @@
 
 mod support;
 
+mod accounts;
+mod attendees;
 mod booking;
+mod contract;
+mod databases;
+mod door;
 mod events;
 mod keyed;
+mod organisations;
+mod programme;
 mod rooms;
+mod roster;
+mod sessions;
 mod speakers;
 mod streams;
 mod support_itself;
+mod tokens;

@@ -3,7 +3,7 @@
 use super::{Answer, Asked, store};
 use crate::{
     clock::Clock,
-    db::{Db, Error, is_transient, is_unique_violation},
+    db::{Db, Error, is_foreign_key_violation, is_transient, is_unique_violation},
     error::{Code, Problem},
     registrations::{
         decide::{Needs, decide},
@@ -79,14 +79,17 @@ async fn attempt(db: &Db, clock: &Clock, commands: &Arc<[Command]>) -> Result<Ve
         let done = task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()));
         match done {
             Ok(outcomes) => return Ok(outcomes),
-            // A unique violation is another node's attendee or registration that was not there when we looked.
-            Err(failure) if !failure.unknown && (is_transient(&failure.error) || is_unique_violation(&failure.error)) => {
-                last = Some(failure)
-            }
+            Err(failure) if !failure.unknown && met_another_node(&failure.error) => last = Some(failure),
             Err(failure) => return Err(failure),
         }
     }
     Err(last.unwrap_or_else(|| Error::Protocol("no attempt was made".into()).into()))
+}
+
+/// A unique violation is another node's attendee or registration that was not there when we looked, a foreign key
+/// violation an attendee or session that another node removed since.
+fn met_another_node(error: &Error) -> bool {
+    is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
 }
 
 async fn once(db: &Db, clock: &Clock, commands: &[Command]) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {

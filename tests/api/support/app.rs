@@ -3,7 +3,7 @@
 use super::{client::Call, postgres};
 use plenary::{
     app::{App as Server, Surroundings},
-    clock::{Clock, Timestamp},
+    clock::Clock,
     config::Config,
     db::Db,
     random::Random,
@@ -45,6 +45,26 @@ enum Database {
     Postgres(postgres::Database),
 }
 
+/// The database of a server that has ended.
+pub struct Stopped {
+    url: String,
+    _database: Arc<Database>,
+}
+
+impl Stopped {
+    /// What `DATABASE_URL` would be.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+fn small(url: &str) -> Config {
+    let mut config = Config::for_database(url);
+    config.database_connections = 4;
+    config.worker_threads = 1;
+    config
+}
+
 impl App {
     /// A server on an empty SQLite file.
     pub async fn on_sqlite() -> Self {
@@ -69,12 +89,20 @@ impl App {
         Some(Self::start(database.url.clone(), Database::Postgres(database), set).await)
     }
 
+    /// Several servers that start at once on a Postgres database with nothing in it.
+    pub async fn nodes_on_empty_postgres(nodes: usize) -> Option<Vec<Self>> {
+        let database = postgres::empty_database().await?;
+        let config = small(&database.url);
+        let database = Arc::new(Database::Postgres(database));
+        let beginning = super::at(BEGINNING);
+        let start = || Self::run(config.clone(), (Clock::manual(beginning), Clock::manual(beginning)), Arc::clone(&database));
+        Some(futures_util::future::join_all((0..nodes).map(|_| start())).await)
+    }
+
     async fn start(url: String, database: Database, set: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::for_database(&url);
-        config.database_connections = 4;
-        config.worker_threads = 1;
+        let mut config = small(&url);
         set(&mut config);
-        let beginning: Timestamp = super::at(BEGINNING);
+        let beginning = super::at(BEGINNING);
         let clocks = (Clock::manual(beginning), Clock::manual(beginning));
         Self::run(config, clocks, Arc::new(database)).await
     }
@@ -100,6 +128,11 @@ impl App {
             running,
             database,
         }
+    }
+
+    /// Ends the server and keeps its database.
+    pub async fn stop(self) -> Stopped {
+        Stopped { url: self.database_url().to_owned(), _database: self.database }
     }
 
     /// The database, to look at what HTTP doesn't show or to arrange what it can't.

@@ -16,11 +16,20 @@ pub struct Call {
     path: String,
     headers: HeaderMap,
     body: Option<Vec<u8>>,
+    chunked: bool,
 }
 
 impl Call {
     pub(super) fn new(http: &reqwest::Client, method: Method, base: &str, path: &str) -> Self {
-        Self { http: http.clone(), method, base: base.to_owned(), path: path.to_owned(), headers: HeaderMap::new(), body: None }
+        Self {
+            http: http.clone(),
+            method,
+            base: base.to_owned(),
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: None,
+            chunked: false,
+        }
     }
 
     /// As the user of this access token.
@@ -42,6 +51,12 @@ impl Call {
     pub fn body(mut self, content_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         self.body = Some(bytes.into());
         self.header("content-type", content_type)
+    }
+
+    /// With the body in pieces of unknown number, so that no header tells its length.
+    pub fn chunked(mut self) -> Self {
+        self.chunked = true;
+        self
     }
 
     /// With one more header.
@@ -66,7 +81,13 @@ impl Call {
         let request = format!("{} {}", self.method, self.path);
         let mut builder = self.http.request(self.method.clone(), format!("{}{}", self.base, self.path)).headers(self.headers);
         if let Some(body) = self.body {
-            builder = builder.body(body);
+            builder = match self.chunked {
+                false => builder.body(body),
+                true => {
+                    let pieces: Vec<_> = body.chunks(10_000).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect();
+                    builder.body(reqwest::Body::wrap_stream(futures_util::stream::iter(pieces)))
+                }
+            };
         }
         let response = builder.send().await.unwrap_or_else(|error| panic!("{request}: no answer: {error:?}"));
         let (status, headers) = (response.status(), response.headers().clone());
@@ -95,7 +116,8 @@ impl Answer {
         let answer = Self { request, status: status.as_u16(), headers, json: serde_json::from_str(&text).unwrap_or_default(), text, bytes };
         assert_ne!(answer.status, 500, "{}: the server failed: {}", answer.request, answer.text);
         if let Err(breach) = Document::shared().check(asked.0, asked.1, &answer) {
-            panic!("{}: {} breaks the contract: {breach}\n{:?}\n{}", answer.request, answer.status, answer.headers, answer.text);
+            let (breach, text): (String, String) = (breach.chars().take(2000).collect(), answer.text.chars().take(2000).collect());
+            panic!("{}: {} breaks the contract: {breach}\n{:?}\n{text}", answer.request, answer.status, answer.headers);
         }
         answer
     }

@@ -55,7 +55,8 @@ impl Document {
         })
     }
 
-    pub(super) fn check(&self, method: &Method, path: &str, answer: &Answer) -> Check {
+    /// Holds an answer against what the contract says about the request.
+    pub fn check(&self, method: &Method, path: &str, answer: &Answer) -> Check {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         if *method == Method::OPTIONS || OUTSIDE.iter().any(|outside| path.starts_with(outside)) {
             return Ok(());

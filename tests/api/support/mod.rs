@@ -11,7 +11,8 @@ mod postgres;
 pub use app::App;
 pub use client::{Answer, Call};
 pub use contract::Document;
-pub use fixtures::{AsId, User, at, overlay};
+pub use fixtures::{AsId, PASSWORD, User, at, overlay};
+pub use futures_util::future::join_all;
 pub use plenary::clock::Timestamp;
 pub use serde_json::{Value, json};
 
