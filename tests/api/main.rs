@@ -8,6 +8,7 @@ mod attendees;
 mod booking;
 mod contract;
 mod databases;
+mod demo;
 mod events;
 mod keyed;
 mod organisations;
