@@ -8,6 +8,7 @@ mod attendees;
 mod booking;
 mod contract;
 mod databases;
+mod demo;
 mod door;
 mod events;
 mod keyed;
