@@ -138,7 +138,7 @@ fn duplicate_key(pointer: String) -> Problem {
 }
 
 /// Parses YAML 1.2 with only `true` and `false` as booleans (else the country `NO` is false) and no duplicate keys.
-pub(super) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
+pub(crate) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options)
 }

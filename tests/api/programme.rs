@@ -473,6 +473,7 @@ sessions:
             ("/rooms/hall/capacity", json!(41), "A1"),
             ("/rooms/hall/capacity", json!(null), "A1"),
             ("/event/timeZone", json!("Europe/London"), "A1 A2"),
+            ("/event/status", json!("draft"), "A1 A2"),
         ];
         for (pointer, value, codes) in edits {
             let mut document = small();
