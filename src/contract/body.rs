@@ -120,7 +120,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::new(Code::MalformedBody, format!("The body {what}.")).at("", "malformed", what)
+    Problem::new(Code::MalformedBody, format!("The body {what}.")).at("", Code::MalformedBody.as_str(), what)
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {

@@ -9,6 +9,7 @@ mod booking;
 mod contract;
 mod databases;
 mod demo;
+mod door;
 mod events;
 mod keyed;
 mod organisations;
