@@ -4,7 +4,10 @@
 //! answer comes back as *one* JSON value: rows streamed through sqlx cost two to four times as much there (a thread
 //! and a channel, some 10 µs a row).
 
-use super::{Columns, Error, Result, Tx, query::{Query, Sql}};
+use super::{
+    Columns, Error, Result, Tx,
+    query::{Query, Sql},
+};
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, postgres::PgRow};
 

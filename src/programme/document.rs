@@ -215,11 +215,7 @@ impl Document {
     pub fn of(current: Current, sees_drafts: bool) -> Self {
         let Current { event, streams, rooms, speakers, sessions } = current;
         let zone = event.time_zone.as_jiff();
-        let names = Names {
-            streams: keys(&streams),
-            rooms: keys(&rooms),
-            speakers: keys(&speakers),
-        };
+        let names = Names { streams: keys(&streams), rooms: keys(&rooms), speakers: keys(&speakers) };
         let visible = sessions.into_iter().filter(|session| sees_drafts || session.row.status != SessionStatus::Draft);
         Self {
             format: Format::V1,

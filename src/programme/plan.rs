@@ -68,9 +68,8 @@ impl Plan {
     /// Compares a document with the programme there is. All that is wrong with the document is one problem.
     pub fn new(current: Current, document: Document, mut new_id: impl FnMut() -> Uuid) -> Result<Self, Problem> {
         let Current { event, streams, rooms, speakers, sessions } = current;
-        let zone = Zone::get(&document.event.time_zone).ok_or_else(|| {
-            Problem::invalid(Code::InvalidTimeZone, "/event/timeZone", "This is no time zone of the IANA database.")
-        })?;
+        let zone = Zone::get(&document.event.time_zone)
+            .ok_or_else(|| Problem::invalid(Code::InvalidTimeZone, "/event/timeZone", "This is no time zone of the IANA database."))?;
         let zone = zone.as_jiff();
         let event = plan_event(event, document.event, zone)?;
         let (streams, stream_ids) = diff(streams, document.streams, &mut new_id);
@@ -358,7 +357,8 @@ impl Names<'_> {
         let room_id = find(&self.rooms, document.room, "room", "the document has no room with this key");
         let mut people = |keys: Vec<String>, list: String| {
             let people = keys.into_iter().enumerate();
-            let find = |(index, key)| find(&self.speakers, Some(key), &format!("{list}/{index}"), "the document has no speaker with this key");
+            let find =
+                |(index, key)| find(&self.speakers, Some(key), &format!("{list}/{index}"), "the document has no speaker with this key");
             people.filter_map(find).map(|speaker_id| SpeakerReference { speaker_id }).collect()
         };
         let chairs = people(document.chairs, "chairs".to_owned());
