@@ -84,13 +84,24 @@ impl App {
 
     /// The same in other surroundings.
     pub async fn build_in(surroundings: Surroundings, config: Config, listener: TcpListener) -> Result<Self, StartError> {
+        Self::build_with(surroundings, config, listener, |_| ()).await
+    }
+
+    /// The same with routes beside those of the contract, which go through the same outer layers: benchmarks measure
+    /// what they compare with in the same process.
+    pub async fn build_with(
+        surroundings: Surroundings,
+        config: Config,
+        listener: TcpListener,
+        extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Result<Self, StartError> {
         config.check()?;
         let contract = Arc::new(Contract::load()?);
         routes::check(&contract).map_err(StartError::Routes)?;
         let db = open_database(&config).await?;
         let (state, engine) = assemble(surroundings, config, contract, db).await?;
         let port = listener.local_addr()?.port();
-        let server = serve(&state, listener)?;
+        let server = serve(&state, listener, extra)?;
         Ok(Self { server, state, engine, port })
     }
 
@@ -150,7 +161,11 @@ pub async fn assemble(
     Ok((state, engine))
 }
 
-fn serve(state: &State, listener: TcpListener) -> Result<actix_web::dev::Server, StartError> {
+fn serve(
+    state: &State,
+    listener: TcpListener,
+    extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<actix_web::dev::Server, StartError> {
     let config = &state.config;
     let (workers, head_timeout) = (config.workers(), config.head_timeout());
     let app_state = state.clone();
@@ -161,6 +176,7 @@ fn serve(state: &State, listener: TcpListener) -> Result<actix_web::dev::Server,
         let paths = Arc::clone(&paths);
         ActixApp::new()
             .app_data(web::Data::new(state))
+            .configure(extra.clone())
             .configure(move |app| routes::configure(app, &paths))
             .configure(docs::configure)
             .default_service(web::to(frame::nothing_here))
