@@ -1,4 +1,4 @@
-//! The command line: `plenary serve`, `plenary migrate`.
+//! The command line: `plenary serve`, `plenary migrate`, `plenary demo`.
 
 use crate::telemetry::{self, LogFormat};
 use anyhow::Context;
@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use plenary::{
     app::{App, StartError, open_database},
     config::{Config, ConfigError},
+    demo::{self, DemoError},
 };
 use std::{net::TcpListener, process::ExitCode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -32,6 +33,8 @@ enum Command {
     /// `serve` does the same when it starts; several nodes that start at once migrate once. This command is for those
     /// who want it to be a step of its own.
     Migrate(DatabaseArgs),
+    /// Try it: a server with a conference, people and passwords that everybody knows, on this machine only.
+    Demo(demo::Args),
 }
 
 #[derive(Args)]
@@ -54,6 +57,9 @@ Exit status:
   2  The command or its settings are wrong; a sentence on stderr says how.
 
 Examples:
+  A server to try, with a conference in it:
+    plenary demo
+
   A server on a file, with nothing else:
     plenary serve --database-url sqlite:plenary.db
 
@@ -135,7 +141,9 @@ struct Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        let in_settings = error.downcast_ref::<StartError>().is_some_and(StartError::is_in_settings) || error.is::<ConfigError>();
+        let in_settings = error.downcast_ref::<StartError>().is_some_and(StartError::is_in_settings)
+            || error.downcast_ref::<DemoError>().is_some_and(DemoError::is_in_settings)
+            || error.is::<ConfigError>();
         Self { status: if in_settings { USAGE } else { 1 }, error }
     }
 }
@@ -156,6 +164,7 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         match cli.command {
             Command::Serve(config) => serve(*config).await,
             Command::Migrate(database) => migrate(&database.database_url).await,
+            Command::Demo(args) => run_demo(args).await,
         }
     })?;
     Ok(())
@@ -170,6 +179,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!(address = %std::net::SocketAddr::new(address.ip(), app.port()), database = ?app.state().db.dialect(), "listening");
     app.run_until(asked_to_end(signals)).await?;
     tracing::info!("ended");
+    Ok(())
+}
+
+async fn run_demo(args: demo::Args) -> anyhow::Result<()> {
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    demo::run(args, asked_to_end(signals)).await?;
     Ok(())
 }
 

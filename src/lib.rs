@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod contract;
 pub mod db;
+pub mod demo;
 pub mod error;
 pub mod events;
 pub mod exports;

@@ -8,7 +8,6 @@ mod json;
 mod violation;
 
 pub use body::BodyRule;
-#[cfg(test)]
 pub(crate) use body::parse_yaml;
 
 use actix_web::http::Method;

@@ -9,6 +9,7 @@ mod booking;
 mod cli;
 mod contract;
 mod databases;
+mod demo;
 mod door;
 mod events;
 mod keyed;
