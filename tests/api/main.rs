@@ -13,6 +13,7 @@ mod demo;
 mod door;
 mod events;
 mod keyed;
+mod nodes;
 mod organisations;
 mod programme;
 mod rooms;

@@ -1,5 +1,7 @@
 //! The program itself, as an operator runs it.
 
+use super::client::Call;
+use reqwest::Method;
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -34,6 +36,7 @@ pub struct Served {
     child: Child,
     /// As in `127.0.0.1:4711`.
     pub address: String,
+    http: reqwest::Client,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -63,7 +66,13 @@ impl Served {
             }
         });
         let Some(address) = address else { panic!("the program did not listen: {}", log.lock().expect("a log")) };
-        Self { child, address, log, reader: Some(reader) }
+        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        Self { child, address, http, log, reader: Some(reader) }
+    }
+
+    /// A POST request to it, its answer held against the contract like any other.
+    pub fn post(&self, path: impl AsRef<str>) -> Call {
+        Call::new(&self.http, Method::POST, &format!("http://{}", self.address), path.as_ref())
     }
 
     /// Sends a signal, by its name without `SIG`.
