@@ -13,7 +13,7 @@ use crate::{
         model::{Command, Outcome, Refusal},
     },
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// How often a batch that met another node's change is tried again.
 const ATTEMPTS: usize = 8;
@@ -26,6 +26,7 @@ pub async fn run(db: &Db, clock: &Clock, meter: &Arc<Meter>, asked: Vec<Asked>) 
         return;
     }
     meter.count(asked.iter().map(|asked| asked.since));
+    let began = Instant::now();
     let (commands, answers): (Vec<_>, Vec<_>) = asked.into_iter().map(|asked| (asked.command, asked.answer)).unzip();
     let commands: Arc<[Command]> = commands.into();
     let results = match attempt(db, clock, meter, &commands).await {
@@ -41,6 +42,7 @@ pub async fn run(db: &Db, clock: &Clock, meter: &Arc<Meter>, asked: Vec<Asked>) 
             results
         }
     };
+    meter.durations.record_duration(began.elapsed());
     let _answering = meter.start(Phase::Answer);
     for (answer, result) in answers.into_iter().zip(results) {
         // Who asked may have hung up; the outcome stands all the same, and asking again tells it.

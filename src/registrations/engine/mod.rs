@@ -11,7 +11,7 @@ mod batch;
 mod store;
 mod timings;
 
-pub use timings::{Phase, Timings};
+pub use timings::{Meter, Phase, Timings};
 
 use super::model::{Command, Outcome, Refusal};
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
 };
 use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Instant};
-use timings::Meter;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -111,6 +110,17 @@ impl Bookings {
     /// Where the engine's time has gone since it was started.
     pub fn timings(&self) -> Timings {
         self.meter.read()
+    }
+
+    /// What is counted while the engine runs.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// How much waits in the queue, and how much may.
+    pub fn queue(&self) -> (usize, usize) {
+        let most = self.queue.max_capacity();
+        (most - self.queue.capacity(), most)
     }
 
     fn enqueue(&self, work: Work) -> Result<(), Problem> {

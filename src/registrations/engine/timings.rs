@@ -1,6 +1,7 @@
 //! Where the engine's time goes: totals since it was started, for the metrics and the benchmarks. Two readings of a
 //! clock a phase and a batch, whatever the batch's size.
 
+use crate::metrics::Histogram;
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -66,13 +67,34 @@ impl Timings {
     }
 }
 
+/// Commands in a batch.
+const SIZES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096];
+/// Microseconds of a batch.
+const MICROS: &[u64] = &[250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
+
 /// Counts while the engine runs.
-#[derive(Default)]
 pub struct Meter {
+    /// How many commands the batches had.
+    pub sizes: Histogram,
+    /// How long they took, in microseconds, until all was written and committed.
+    pub durations: Histogram,
     batches: AtomicU64,
     commands: AtomicU64,
     queued_nanos: AtomicU64,
     phases_nanos: [AtomicU64; Phase::ALL.len()],
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            sizes: Histogram::new(SIZES),
+            durations: Histogram::new(MICROS),
+            batches: AtomicU64::default(),
+            commands: AtomicU64::default(),
+            queued_nanos: AtomicU64::default(),
+            phases_nanos: Default::default(),
+        }
+    }
 }
 
 /// A phase under way; it ends when this is dropped.
@@ -107,6 +129,7 @@ impl Meter {
             commands += 1;
             queued += nanos(now - since);
         }
+        self.sizes.record(commands);
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.commands.fetch_add(commands, Ordering::Relaxed);
         self.queued_nanos.fetch_add(queued, Ordering::Relaxed);
