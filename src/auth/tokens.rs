@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     db::Db,
     error::Problem,
+    metrics::Lookups,
     random::{Random, sha256},
 };
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -38,6 +39,7 @@ pub(super) struct Inner {
     refresh_secs: i64,
     validation: Validation,
     verified: Verified,
+    lookups: Lookups,
 }
 
 /// Why a token is refused. Only the server itself is told.
@@ -72,6 +74,7 @@ impl Tokens {
             refresh_secs: config.refresh_token_secs.into(),
             validation: validation(&config.public_url),
             verified: Verified::default(),
+            lookups: Lookups::default(),
         })))
     }
 
@@ -95,7 +98,9 @@ impl Tokens {
     fn judge(&self, token: &str) -> Result<Uuid, Wrong> {
         let now = seconds(self.now());
         let hash = sha256(token.as_bytes());
-        let window = match self.0.verified.get(&hash) {
+        let known = self.0.verified.get(&hash);
+        self.0.lookups.count(known.is_some());
+        let window = match known {
             Some(window) => window,
             None => {
                 // Held until the token is remembered, so that none is of a key that was taken away meanwhile.
@@ -152,8 +157,8 @@ impl Tokens {
         &self.0.watch
     }
 
-    /// A new access token.
-    pub(super) fn sign_access(&self, user: Uuid) -> Result<String, Problem> {
+    /// A new access token. Whoever calls this has made sure that it is the user who asks.
+    pub fn sign_access(&self, user: Uuid) -> Result<String, Problem> {
         let at = self.now();
         let now = seconds(at);
         let claims = Claims {
@@ -170,6 +175,11 @@ impl Tokens {
         let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
         header.kid = Some(keys.kid.clone());
         jsonwebtoken::encode(&header, &claims, &keys.signing).map_err(Problem::internal)
+    }
+
+    /// How often a token was known already.
+    pub fn lookups(&self) -> &Lookups {
+        &self.0.lookups
     }
 
     /// The public keys, for `/.well-known/jwks.json`.

@@ -8,7 +8,6 @@ mod json;
 mod violation;
 
 pub use body::BodyRule;
-#[cfg(test)]
 pub(crate) use body::parse_yaml;
 
 use crate::api_keys::model::Scope;
@@ -38,6 +37,8 @@ pub struct Contract {
 pub struct Operation {
     /// Its `operationId`.
     pub id: String,
+    /// Its place in the document, from 0.
+    pub number: usize,
     /// Its method.
     pub method: Method,
     /// Its path as in the document, which is also how actix writes it.
@@ -103,7 +104,7 @@ impl Contract {
                 if operation.get("operationId").is_none() {
                     continue;
                 }
-                let operation = compiler.operation(path, method, item, operation)?;
+                let operation = Operation { number: operations.len(), ..compiler.operation(path, method, item, operation)? };
                 let id = operation.id.clone();
                 if operations.insert(id.clone(), Arc::new(operation)).is_some() {
                     return Err(ContractError(format!("operationId {id} is given twice")));
@@ -143,7 +144,8 @@ impl Compiler<'_> {
             Some(_) => Some(self.body(&format!("{at}/requestBody"))?),
             None => None,
         };
-        Ok(Operation { id, method, path: path.to_owned(), security: security(operation)?, scope: scope(operation)?, parameters, body })
+        let (security, scope) = (security(operation)?, scope(operation)?);
+        Ok(Operation { id, number: 0, method, path: path.to_owned(), security, scope, parameters, body })
     }
 
     fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {
