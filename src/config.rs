@@ -22,8 +22,10 @@ pub enum ConfigError {
         "the allowed origin {0:?} must be bare: a scheme http or https, a host in lower case and perhaps a port, as in https://app.example.org"
     )]
     Origin(String),
-    #[error("the key file {0:?} can't be read: {1}")]
-    KeyFile(PathBuf, #[source] std::io::Error),
+    #[error("the signing key file {0:?} can't be read: {1}")]
+    SigningKeyFile(PathBuf, #[source] std::io::Error),
+    #[error("the verifying key file {0:?} can't be read: {1}")]
+    VerifyingKeyFile(PathBuf, #[source] std::io::Error),
     #[error("refresh tokens ({refresh} s) must live longer than access tokens ({access} s)")]
     Lifetimes { refresh: u32, access: u32 },
 }
@@ -156,8 +158,11 @@ impl Config {
         if let Some(origin) = self.origins().find(|origin| !is_origin(origin)) {
             return Err(ConfigError::Origin(origin.to_owned()));
         }
-        for path in self.signing_key_file.iter().chain(&self.verifying_key_files) {
-            std::fs::read(path).map_err(|error| ConfigError::KeyFile(path.clone(), error))?;
+        if let Some(path) = &self.signing_key_file {
+            std::fs::read(path).map_err(|error| ConfigError::SigningKeyFile(path.clone(), error))?;
+        }
+        for path in &self.verifying_key_files {
+            std::fs::read(path).map_err(|error| ConfigError::VerifyingKeyFile(path.clone(), error))?;
         }
         if self.refresh_token_secs <= self.access_token_secs {
             return Err(ConfigError::Lifetimes { refresh: self.refresh_token_secs, access: self.access_token_secs });
