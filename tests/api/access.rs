@@ -328,11 +328,11 @@ on_both! {
                     }
                 }
             }
+            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
             if !passing {
                 assert_eq!(world.written().await, before, "a refused request wrote");
             }
         }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     async fn a_key_needs_the_scope_of_the_operation_and_no_other(app: App) {
