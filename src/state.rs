@@ -6,6 +6,8 @@ use crate::{
     config::Config,
     contract::Contract,
     db::Db,
+    idempotency::InFlight,
+    limits::Limits,
     page::Cursors,
     random::Random,
     registrations::engine::Bookings,
@@ -37,6 +39,10 @@ pub struct Parts {
     pub cursors: Cursors,
     /// The booking engine's queue.
     pub bookings: Bookings,
+    /// The idempotency keys under way.
+    pub in_flight: InFlight,
+    /// Who may ask how often.
+    pub limits: Limits,
 }
 
 impl State {

@@ -14,10 +14,11 @@ use crate::{
     db::{self, Keyset, is_foreign_key_violation, is_unique_violation},
     error::{Code, Problem},
     extract::{Caller, IfMatch, Json, Params, Patch},
+    idempotency::Once,
     page::PageRequest,
     random::Secret,
     registrations::seats,
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
     state::State,
 };
 use actix_web::{HttpRequest, HttpResponse, http::header};
@@ -65,12 +66,16 @@ async fn list(
     page.reply(&request, rows, |row: &Attendee| (row.sort_key.clone(), row.id), |row| row)
 }
 
-async fn create(state: State, guard: Guard<OfEvent, Manage>, Json(form): Json<AttendeeForm>) -> Reply {
+async fn create(state: State, guard: Guard<OfEvent, Manage>, once: Once, Json(form): Json<AttendeeForm>) -> Reply {
     let attendee = Attendee::new(state.new_id(), guard.event_id(), None, form, state.clock.now());
-    let added = attendee.clone();
-    let write = state.db.write(|tx| Box::pin(async move { store::add(tx, &added).await.map_err(refused) }));
-    write.await?;
-    reply::created(&format!("/v1/attendees/{}", attendee.id), attendee.version, &attendee)
+    let answer = Answer::created(format!("/v1/attendees/{}", attendee.id), attendee.version, &attendee)?;
+    let write = once.write(&state, move |tx| {
+        Box::pin(async move {
+            store::add(tx, &attendee).await.map_err(refused)?;
+            Ok(answer)
+        })
+    });
+    write.await
 }
 
 /// What a constraint says when an attendee is written.

@@ -1,17 +1,22 @@
 //! The door: every request passes here before its handler. In this order, so that answers are always the same:
-//! method (405) → token (401) → path, query, headers (400) → body (408, 413, 415, 400, 422).
+//! method (405) → token (401) → rate limit (429) → path, query, headers (400) → body (408, 413, 415, 400, 422).
 //! Who may do it (403, 404) and what the state forbids (409) is the handler's part.
 
-use super::{Kind, Operation, Parameter, Security, violation};
+use super::{Body, Kind, Limit, Operation, Parameter, Security, violation};
 use crate::{
     error::{Code, In, Problem},
+    extract::header_text,
+    idempotency::{self, Key},
     state::State,
 };
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{Method, header},
+    http::{
+        Method,
+        header::{self, HeaderName},
+    },
     middleware::Next,
     web,
 };
@@ -29,6 +34,8 @@ pub struct Admitted {
     pub params: Map<String, Value>,
     /// The validated body.
     pub body: Option<Value>,
+    /// The idempotency key, where the operation takes one and it was sent.
+    pub key: Option<Key>,
 }
 
 /// Who is calling.
@@ -62,16 +69,26 @@ pub async fn pass<B: MessageBody + 'static>(
 async fn admit(operations: &PathOperations, request: &mut ServiceRequest) -> Result<Admitted, Problem> {
     let operation = find(operations, request.method())?;
     let state = request.app_data::<web::Data<State>>().expect("the app carries its state").clone();
-    let principal = authenticate(&operation, request, &state)?;
+    let principal = match authenticate(&operation, request, &state) {
+        Ok(principal) => principal,
+        Err(refused) => {
+            // Guessing tokens counts too.
+            state.limits.admit(request.request(), Limit::General, Principal::Anonymous)?;
+            return Err(refused);
+        }
+    };
+    state.limits.admit(request.request(), operation.limit, principal)?;
     let params = parameters(&operation, request.request())?;
-    let body = match &operation.body {
-        None => None,
+    let Body { bytes, value } = match &operation.body {
+        None => Body::default(),
         Some(rule) => {
             let mut payload = request.take_payload();
             rule.read(request.headers(), &mut payload, state.config.body_timeout()).await?
         }
     };
-    Ok(Admitted { operation, principal, params, body })
+    let sent = if operation.keyed { header_text(request.request(), HeaderName::from_static(idempotency::HEADER)) } else { None };
+    let key = sent.map(|sent| Key::new(&sent, request.method(), request.path(), &bytes));
+    Ok(Admitted { operation, principal, params, body: value, key })
 }
 
 fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, Problem> {
@@ -110,9 +127,13 @@ fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String
     }
     for parameter in &operation.parameters {
         let mut given: Vec<&str> = Vec::new();
+        let header;
         match parameter.place {
             In::Path => given.extend(request.match_info().get(&parameter.name)),
-            In::Header => given.extend(request.headers().get(parameter.name.as_str()).and_then(|value| value.to_str().ok())),
+            In::Header => {
+                header = header_lines(request, &parameter.name);
+                given.extend(header.as_deref());
+            }
             In::Query | In::Body => given.extend(query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value.as_str())),
         }
         if given.is_empty() && parameter.required && parameter.name.eq_ignore_ascii_case("if-match") {
@@ -134,6 +155,14 @@ fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String
     }
     let problem = Problem::new(Code::InvalidParameter, "A parameter is not valid; `errors` says which.");
     Err(wrong.into_iter().fold(problem, |problem, (place, name, code, detail)| problem.parameter(place, name, code, detail)))
+}
+
+/// Several lines of a header are one list (RFC 9110, section 5.3). What is not text stays in it, as a sign that no
+/// pattern takes.
+fn header_lines(request: &HttpRequest, name: &str) -> Option<String> {
+    let mut lines = request.headers().get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let first = lines.next()?.into_owned();
+    Some(lines.fold(first, |text, line| text + ", " + &line))
 }
 
 impl Parameter {

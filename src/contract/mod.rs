@@ -7,8 +7,9 @@ pub mod door;
 mod json;
 mod violation;
 
-pub use body::BodyRule;
+pub use body::{Body, BodyRule};
 
+use crate::idempotency;
 use actix_web::http::Method;
 use jsonschema::{PatternOptions, Registry, Validator};
 use serde_json::{Value, json};
@@ -45,6 +46,10 @@ pub struct Operation {
     pub parameters: Vec<Parameter>,
     /// What the body must be, where there is one.
     pub body: Option<BodyRule>,
+    /// Whether it takes an `Idempotency-Key`.
+    pub keyed: bool,
+    /// Which rate limit its requests count towards.
+    pub limit: Limit,
 }
 
 /// Who may call an operation, as far as the contract says.
@@ -56,6 +61,21 @@ pub enum Security {
     Optional,
     /// Only with a token.
     Required,
+}
+
+/// Which rate limit the requests of an operation count towards, as `x-rate-limit` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// That of the user, or of the address where nobody is signed in. What is not said is this.
+    General,
+    /// That of the user's bookings.
+    Booking,
+    /// That of sign-ins from the address.
+    LogIn,
+    /// That of new accounts from the address.
+    SignUp,
+    /// None: probes.
+    None,
 }
 
 /// A parameter outside the body.
@@ -75,6 +95,12 @@ enum Kind {
     Text,
     Integer,
     Boolean,
+}
+
+impl Parameter {
+    fn is_header(&self, name: &str) -> bool {
+        self.place == crate::error::In::Header && self.name.eq_ignore_ascii_case(name)
+    }
 }
 
 impl Contract {
@@ -138,7 +164,9 @@ impl Compiler<'_> {
             Some(_) => Some(self.body(&format!("{at}/requestBody"))?),
             None => None,
         };
-        Ok(Operation { id, method, path: path.to_owned(), security: security(operation)?, parameters, body })
+        let keyed = parameters.iter().any(|parameter| parameter.is_header(idempotency::HEADER));
+        let (security, limit) = (security(operation)?, limit(operation)?);
+        Ok(Operation { id, method, path: path.to_owned(), security, parameters, body, keyed, limit })
     }
 
     fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {
@@ -220,6 +248,17 @@ fn security(operation: &Value) -> Result<Security, ContractError> {
         (false, true) => Security::Optional,
         (false, false) => Security::Required,
     })
+}
+
+fn limit(operation: &Value) -> Result<Limit, ContractError> {
+    match operation.get("x-rate-limit").map(|limit| limit.as_str().unwrap_or_default()) {
+        None => Ok(Limit::General),
+        Some("booking") => Ok(Limit::Booking),
+        Some("login") => Ok(Limit::LogIn),
+        Some("signup") => Ok(Limit::SignUp),
+        Some("none") => Ok(Limit::None),
+        Some(other) => Err(ContractError(format!("{}: there is no rate limit {other:?}", operation["operationId"]))),
+    }
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
