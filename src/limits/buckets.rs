@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// How many keys are remembered at the most, in all shards together: some 4 MiB.
@@ -40,9 +41,9 @@ impl Buckets {
     }
 
     /// Brings the time nearer at which a key's quota is whole.
-    pub fn give_back(&self, key: u128, nanos: u64) {
+    pub fn give_back(&self, key: u128, by: Duration) {
         if let Some(whole_at) = self.shard(key).get_mut(&key) {
-            *whole_at = whole_at.saturating_sub(nanos);
+            *whole_at = whole_at.saturating_sub(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX));
         }
     }
 

@@ -54,13 +54,28 @@ impl Policy {
 
     /// Takes one request from a key's quota; or says after how many seconds there is one again.
     pub fn take(&self, key: u128) -> Result<Left, u32> {
+        self.check(key)
+            .or_else(|wait| {
+                if wait <= self.each() {
+                    return Err(wait);
+                }
+                // Nobody waits longer than for the next request, unless the clock went back.
+                self.buckets.forget(key);
+                self.check(key)
+            })
+            .map_err(|wait| u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(self.window_secs).max(1))
+    }
+
+    fn check(&self, key: u128) -> Result<Left, Duration> {
         match self.limiter.check_key(&key) {
             Ok(state) => Ok(self.left(state.remaining_burst_capacity())),
-            Err(refused) => {
-                let wait = refused.wait_time_from(self.limiter.clock().now());
-                Err(u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(self.window_secs).clamp(1, self.window_secs))
-            }
+            Err(refused) => Err(refused.wait_time_from(self.limiter.clock().now())),
         }
+    }
+
+    /// How long it takes for one request to come back.
+    fn each(&self) -> Duration {
+        Duration::from_secs(self.window_secs.into()) / self.quota.get()
     }
 
     /// With something left, the time until the quota is whole; with nothing, until there is one again.
@@ -73,7 +88,7 @@ impl Policy {
 
     /// Gives one request back that turned out not to count.
     pub fn give_back(&self, key: u128) {
-        self.buckets.give_back(key, u64::from(self.window_secs) * 1_000_000_000 / u64::from(self.quota.get()));
+        self.buckets.give_back(key, self.each());
     }
 
     /// Makes a key's quota whole.
@@ -159,12 +174,21 @@ mod tests {
     }
 
     #[test]
-    fn large_quotas_and_clocks_that_go_back_are_harmless() {
-        let (policy, clock) = policy(1_000_000, 60);
+    fn quotas_are_large_or_none() {
+        let (policy, _) = policy(1_000_000, 60);
         assert_eq!(policy.take(1), Ok(Left { requests: 999_999, secs: 1 }));
+        assert!(Policy::new("test", "requests", 0, 60, &Clock::system()).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_shuts_nobody_out() {
+        let (policy, clock) = policy(2, 60);
+        clock.set(clock.now().plus_secs(86_400));
+        assert_eq!(policy.take(1), Ok(Left { requests: 1, secs: 30 }));
         clock.set(clock.now().plus_secs(-3_600));
-        assert_eq!(policy.take(1), Ok(Left { requests: 999_998, secs: 1 }));
-        assert!(Policy::new("test", "requests", 0, 60, &clock).is_none());
+        assert_eq!(policy.take(1), Ok(Left { requests: 1, secs: 30 }));
+        assert_eq!(policy.take(1), Ok(Left { requests: 0, secs: 30 }));
+        assert_eq!(policy.take(1), Err(30));
     }
 
     #[test]

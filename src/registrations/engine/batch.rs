@@ -46,6 +46,8 @@ pub async fn run(db: &Db, clock: &Clock, asked: Vec<Asked>) {
             results
         }
     };
+    // Its keys are free again before anybody is answered, else who repeats at once is told that it is under way.
+    drop(batch);
     for (answer, result) in answers.into_iter().zip(results) {
         // Who asked may have hung up; the outcome stands all the same, and asking again tells it.
         let _ = answer.send(result);

@@ -148,6 +148,13 @@ impl App {
         Stopped { url: self.database_url().to_owned(), _database: self.database }
     }
 
+    /// Ends the server and starts another one on its database, with the same settings and clocks.
+    pub async fn restart(self) -> Self {
+        let Self { clock, token_clock, state, config, running, database, .. } = self;
+        drop((running, state));
+        Self::run(config, (clock, token_clock), database).await
+    }
+
     /// The database, to look at what HTTP doesn't show or to arrange what it can't.
     pub fn db(&self) -> &Db {
         &self.state.db
