@@ -122,6 +122,21 @@ codes! {
     Unavailable = 503 "unavailable" "Not available now",
 }
 
+/// The contract's limits of a problem.
+const MAX_DETAILS: usize = 100;
+const MAX_TEXT: usize = 2000;
+const MAX_NAME: usize = 200;
+
+/// The first characters of a text.
+fn clip(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
+}
+
+/// The same without control characters.
+fn printable(text: &str, characters: usize) -> String {
+    clip(text, characters).replace(|character: char| character.is_control(), "\u{FFFD}")
+}
+
 /// Where in the request a detail is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -173,7 +188,7 @@ impl Problem {
         let retry_after_secs = (code.status() == 503).then_some(1);
         Self(Box::new(Inner {
             code,
-            detail: detail.into(),
+            detail: printable(&detail.into(), MAX_TEXT),
             errors: Vec::new(),
             members: Map::new(),
             retry_after_secs,
@@ -231,10 +246,15 @@ impl Problem {
         self.with_detail(Detail { r#in: place, pointer: None, name: Some(name.into()), code: code.into(), detail: detail.into() })
     }
 
-    /// Adds a detail.
+    /// Adds a detail, up to as many and as long as the contract lets them be: names and pointers come from the request.
     #[must_use]
-    pub fn with_detail(mut self, detail: Detail) -> Self {
-        self.0.errors.push(detail);
+    pub fn with_detail(mut self, mut detail: Detail) -> Self {
+        if self.0.errors.len() < MAX_DETAILS {
+            detail.pointer = detail.pointer.map(|pointer| clip(&pointer, MAX_TEXT).trim_end_matches('~').to_owned());
+            detail.name = detail.name.map(|name| printable(&name, MAX_NAME));
+            detail.detail = printable(&detail.detail, MAX_TEXT);
+            self.0.errors.push(detail);
+        }
         self
     }
 

@@ -8,11 +8,15 @@ use crate::{
     db::Db,
     idempotency::InFlight,
     limits::Limits,
+    metrics::Metrics,
     page::Cursors,
     random::Random,
     registrations::engine::Bookings,
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use uuid::Uuid;
 
 /// The running server's parts. Cheap to clone.
@@ -43,12 +47,26 @@ pub struct Parts {
     pub in_flight: InFlight,
     /// Who may ask how often.
     pub limits: Limits,
+    /// What is counted while it runs.
+    pub metrics: Metrics,
+    /// Whether it was told to end.
+    pub draining: AtomicBool,
 }
 
 impl State {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// From now on answers close their connections, and `/readyz` says that this server isn't ready.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server was told to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// A new id.

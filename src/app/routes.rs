@@ -55,10 +55,7 @@ pub fn check(contract: &Contract) -> Result<(), String> {
     let mut wrong: Vec<String> = registrar.repeated.iter().map(|id| format!("{id} has two handlers")).collect();
     wrong.extend(registrar.routes.keys().filter(|id| contract.operation(id).is_none()).map(|id| format!("{id} is not in the contract")));
     let unanswered = contract.operations().filter(|operation| !registrar.routes.contains_key(operation.id.as_str()));
-    // UNFINISHED: made an error when the last handler is in.
-    for operation in unanswered {
-        tracing::warn!("{} has no handler", operation.id);
-    }
+    wrong.extend(unanswered.map(|operation| format!("{} has no handler", operation.id)));
     wrong.sort();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }

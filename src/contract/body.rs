@@ -129,7 +129,7 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn malformed(what: &str) -> Problem {
-    Problem::new(Code::MalformedBody, format!("The body {what}.")).at("", "malformed", what)
+    Problem::new(Code::MalformedBody, format!("The body {what}.")).at("", Code::MalformedBody.as_str(), what)
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
@@ -147,7 +147,7 @@ fn duplicate_key(pointer: String) -> Problem {
 }
 
 /// Parses YAML 1.2 with only `true` and `false` as booleans (else the country `NO` is false) and no duplicate keys.
-pub(super) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
+pub(crate) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
     let options = serde_saphyr::options! { strict_booleans: true };
     serde_saphyr::from_str_with_options(text, options)
 }

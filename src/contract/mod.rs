@@ -7,6 +7,7 @@ pub mod door;
 mod json;
 mod violation;
 
+pub(crate) use body::parse_yaml;
 pub use body::{Body, BodyRule};
 
 use crate::idempotency;
@@ -36,6 +37,8 @@ pub struct Contract {
 pub struct Operation {
     /// Its `operationId`.
     pub id: String,
+    /// Its place in the document, from 0.
+    pub number: usize,
     /// Its method.
     pub method: Method,
     /// Its path as in the document, which is also how actix writes it.
@@ -124,7 +127,7 @@ impl Contract {
                 if operation.get("operationId").is_none() {
                     continue;
                 }
-                let operation = compiler.operation(path, method, item, operation)?;
+                let operation = Operation { number: operations.len(), ..compiler.operation(path, method, item, operation)? };
                 let id = operation.id.clone();
                 if operations.insert(id.clone(), Arc::new(operation)).is_some() {
                     return Err(ContractError(format!("operationId {id} is given twice")));
@@ -166,7 +169,7 @@ impl Compiler<'_> {
         };
         let keyed = parameters.iter().any(|parameter| parameter.is_header(idempotency::HEADER));
         let (security, limit) = (security(operation)?, limit(operation)?);
-        Ok(Operation { id, method, path: path.to_owned(), security, parameters, body, keyed, limit })
+        Ok(Operation { id, number: 0, method, path: path.to_owned(), security, parameters, body, keyed, limit })
     }
 
     fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {

@@ -292,3 +292,86 @@ impl Names {
         people.iter().filter_map(|person| self.speakers.get(&person.id).cloned()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn document(text: &str, lines: &str) -> Document {
+        let session = serde_json::json!({
+            "code": "E6", "title": text, "startsAt": "2026-03-11T13:00", "endsAt": "2026-03-11T14:00", "summary": lines,
+            "parts": [{ "title": text, "abstract": lines, "audience": lines, "learningOutcomes": [text, text] }],
+        });
+        serde_json::from_value(serde_json::json!({
+            "format": "plenary-programme/1",
+            "event": { "name": text, "timeZone": "Europe/Oslo", "startsOn": "2026-03-11", "endsOn": "2026-03-13" },
+            "streams": { "null": { "name": text }, "1": { "name": text }, "true": { "name": text } },
+            "speakers": { "0x1f": { "name": text, "affiliation": text, "country": text } },
+            "sessions": [session],
+        }))
+        .expect("a document")
+    }
+
+    fn reads_back(document: &Document) {
+        let yaml = document.to_yaml().expect("YAML");
+        let read = crate::contract::parse_yaml(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+        assert_eq!(read, serde_json::to_value(document).expect("JSON"), "{yaml}");
+    }
+
+    #[test]
+    fn yaml_keeps_texts_that_look_like_something_else() {
+        for text in [
+            "NO",
+            "no",
+            "~",
+            "null",
+            "12",
+            "0x1f",
+            "1e3",
+            ".inf",
+            "2026-03-11",
+            "- a",
+            "a: b",
+            "a #b",
+            "#",
+            "'",
+            "\"",
+            "[x",
+            "*a",
+            "&a",
+            "!x",
+            "|",
+            ">",
+            "%",
+            "@",
+            "`",
+            " lead",
+            "trail ",
+            "  ",
+            ":",
+            "?",
+            "\u{a0}",
+            "\u{85}x",
+            "\u{2028}x",
+            "\u{feff}x",
+            "emoji 🎉",
+            "<<",
+            "=",
+            "---",
+            "...",
+        ] {
+            reads_back(&document(text, text));
+            reads_back(&document("x", &format!("{text}\n\n{text}\n  indented\n{text}")));
+            reads_back(&document("x", &format!("  {text}\nx\n\n\n")));
+        }
+    }
+
+    proptest! {
+        // The characters that the contract lets through, of one line and of several.
+        #[test]
+        fn yaml_reads_back(text in "[^\\x00-\\x1f\\x7f]{1,120}", lines in "(?s)([^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]|\n| |\t){1,300}") {
+            reads_back(&document(&text, &lines));
+        }
+    }
+}

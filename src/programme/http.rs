@@ -2,19 +2,17 @@
 
 use super::{
     document::Document,
-    plan::{Plan, ProgrammeChanges},
+    replace::put,
     store::{self, Current},
 };
 use crate::{
     accept,
     app::Registrar,
     auth::{Guard, Manage, Public, guard::OfEvent},
-    clock::Timestamp,
-    db::{Db, Tx},
+    db::Db,
     error::Problem,
-    events::store::{find, lock_programme},
+    events::store::find,
     extract::{IfMatch, Json, Params},
-    registrations::seats::{self, Touched},
     reply::{self, Reply},
     state::State,
 };
@@ -88,50 +86,7 @@ async fn replace(
     Params(Choice { dry_run }): Params<Choice>,
     Json(document): Json<Document>,
 ) -> Reply {
-    let (changes, version) = put(&state, guard.event_id(), Some(if_match), document, dry_run).await?;
+    let admit = move |version| if_match.check_tags(&[&tag(version, true, JSON), &tag(version, true, YAML)]);
+    let (changes, version) = put(&state, guard.event_id(), document, dry_run, admit).await?;
     reply::changed(version, &changes)
-}
-
-/// Makes the programme of an event what the document says, whole or not at all; with `dry_run` it only says what would
-/// change. Answers that and the programme's version.
-pub async fn put(
-    state: &State,
-    event_id: Uuid,
-    if_match: Option<IfMatch>,
-    document: Document,
-    dry_run: bool,
-) -> Result<(ProgrammeChanges, i64), Problem> {
-    let (now, ids) = (state.clock.now(), state.clone());
-    let edit = Edit { event_id, if_match, document, dry_run, now };
-    state.bookings.edit(move |tx| Box::pin(edit.run(tx, ids))).await
-}
-
-struct Edit {
-    event_id: Uuid,
-    if_match: Option<IfMatch>,
-    document: Document,
-    dry_run: bool,
-    now: Timestamp,
-}
-
-impl Edit {
-    async fn run(self, tx: &mut Tx, ids: State) -> Result<(ProgrammeChanges, i64), Problem> {
-        let Self { event_id, if_match, document, dry_run, now } = self;
-        seats::lock(tx, Touched::Event(event_id)).await?;
-        let version = lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-        if let Some(if_match) = if_match {
-            if_match.check_tags(&[&tag(version, true, JSON), &tag(version, true, YAML)])?;
-        }
-        let current = store::load(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-        let plan = Plan::new(current, document, || ids.new_id())?;
-        // Again, now that no session can come: one may have, and been booked, before the programme was locked.
-        let occupied = seats::lock(tx, Touched::Event(event_id)).await?;
-        seats::require_none(&plan.hits(occupied))?;
-        let changes = plan.changes(dry_run);
-        if dry_run || plan.is_empty() {
-            return Ok((changes, version));
-        }
-        let version = store::apply(tx, event_id, &plan, now).await?;
-        Ok((changes, version))
-    }
 }

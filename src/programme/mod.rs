@@ -6,5 +6,6 @@
 pub mod document;
 pub mod http;
 pub mod plan;
+pub mod replace;
 pub mod store;
 pub mod times;

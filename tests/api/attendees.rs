@@ -107,7 +107,7 @@ on_both! {
             ("name", json!(""), "/name too_short"),
             ("name", json!(" "), "/name pattern"),
             ("name", json!(long(201)), "/name too_long"),
-            ("name", json!("a\u{0}b"), "/name pattern"),
+            ("name", json!("a\u{0}b"), "/name null_character"),
             ("name", json!(["Bo"]), "/name wrong_type"),
             ("sortName", json!(""), "/sortName too_short"),
             ("email", json!("bo"), "/email format"),

@@ -8,19 +8,19 @@ fn registrations(session: &Value) -> String {
 }
 
 async fn book(app: &App, session: &Value, user: &User) -> Answer {
-    app.post(&registrations(session)).token(&user.token).send().await
+    app.post(registrations(session)).token(&user.token).send().await
 }
 
 async fn cancel(app: &App, registration: &Value, user: &User) -> Answer {
-    app.post(&format!("/v1/registrations/{}/cancel", registration["id"].as_str().unwrap())).token(&user.token).send().await
+    app.post(format!("/v1/registrations/{}/cancel", registration["id"].as_str().unwrap())).token(&user.token).send().await
 }
 
 async fn availability(app: &App, session: &Value) -> Value {
-    app.get(&format!("/v1/sessions/{}/availability", session["id"].as_str().unwrap())).send().await.expect(200).json
+    app.get(format!("/v1/sessions/{}/availability", session["id"].as_str().unwrap())).send().await.expect(200).json
 }
 
 async fn read(app: &App, registration: &Value, user: &User) -> Value {
-    app.get(&format!("/v1/registrations/{}", registration["id"].as_str().unwrap())).token(&user.token).send().await.expect(200).json
+    app.get(format!("/v1/registrations/{}", registration["id"].as_str().unwrap())).token(&user.token).send().await.expect(200).json
 }
 
 fn event_id(event: &Value) -> &str {
@@ -79,10 +79,10 @@ on_both! { async fn who_will_not_wait_is_refused(app: App) {
     let event = app.event(&anna, json!({})).await;
     let waits = app.session(&anna, event_id(&event), json!({ "capacity": 0 })).await;
     let refuses = app.session(&anna, event_id(&event), json!({ "capacity": 0, "waitlist": { "mode": "none" } })).await;
-    let reject = app.post(&registrations(&waits)).token(&anna.token).json(&json!({ "ifFull": "reject" })).send().await;
+    let reject = app.post(registrations(&waits)).token(&anna.token).json(&json!({ "ifFull": "reject" })).send().await;
     assert_eq!(reject.problem(409, "session_full").json["sessionId"], waits["id"]);
     book(&app, &refuses, &anna).await.problem(409, "session_full");
-    app.post(&registrations(&refuses)).token(&anna.token).json(&json!({ "ifFull": "waitlist" })).send().await.problem(409, "session_full");
+    app.post(registrations(&refuses)).token(&anna.token).json(&json!({ "ifFull": "waitlist" })).send().await.problem(409, "session_full");
     assert_eq!(availability(&app, &waits).await["waitlisted"], 0);
     assert_eq!(book(&app, &waits, &anna).await.expect(201).json["seq"], 1, "a refusal takes no seq");
 } }
@@ -145,7 +145,7 @@ on_both! { async fn organisers_book_for_others_and_nobody_else_does(app: App) {
     let attendees = format!("/v1/events/{}/attendees", event_id(&event));
     let attendee = app.post(&attendees).token(&anna.token).json(&json!({ "name": "Guest" })).send().await.expect(201).json;
     let body = json!({ "attendeeId": attendee["id"] });
-    let call = |user: &User| app.post(&registrations(&session)).token(&user.token).json(&body).send();
+    let call = |user: &User| app.post(registrations(&session)).token(&user.token).json(&body).send();
     let bo = app.user("bo").await;
     call(&bo).await.problem(422, "unknown_reference");
     let dora = app.user("dora").await;
@@ -158,17 +158,17 @@ on_both! { async fn organisers_book_for_others_and_nobody_else_does(app: App) {
     // Somebody who booked for themselves is an attendee and can be named by themselves.
     let own = book(&app, &session, &bo).await.expect(201).json;
     let named = json!({ "attendeeId": own["attendeeId"] });
-    app.post(&registrations(&session)).token(&bo.token).json(&named).send().await.expect(200);
+    app.post(registrations(&session)).token(&bo.token).json(&named).send().await.expect(200);
     // An attendee of another event is unknown here.
     let other = app.event(&anna, json!({})).await;
     let elsewhere = app.session(&anna, event_id(&other), json!({})).await;
-    let refused = app.post(&registrations(&elsewhere)).token(&anna.token).json(&body).send().await.problem(422, "unknown_reference");
+    let refused = app.post(registrations(&elsewhere)).token(&anna.token).json(&body).send().await.problem(422, "unknown_reference");
     assert_eq!(refused.pointer(), "/attendeeId");
     // Door staff see it and cannot cancel it; strangers see nothing.
     read(&app, &seat, &dora).await;
     cancel(&app, &seat, &dora).await.problem(403, "forbidden");
     cancel(&app, &seat, &bo).await.problem(404, "not_found");
-    app.get(&format!("/v1/registrations/{}", seat["id"].as_str().unwrap())).token(&bo.token).send().await.problem(404, "not_found");
+    app.get(format!("/v1/registrations/{}", seat["id"].as_str().unwrap())).token(&bo.token).send().await.problem(404, "not_found");
     assert_eq!(cancel(&app, &seat, &anna).await.expect(200).json["cancelReason"], "by_organiser");
 } }
 
@@ -180,7 +180,7 @@ on_both! { async fn only_published_sessions_can_be_booked(app: App) {
     book(&app, &draft, &anna).await.problem(404, "not_found");
     book(&app, &cancelled, &anna).await.problem(409, "session_cancelled");
     book(&app, &json!({ "id": "0195a000-0000-7000-8000-000000000000" }), &anna).await.problem(404, "not_found");
-    app.post(&registrations(&cancelled)).send().await.problem(401, "unauthenticated");
+    app.post(registrations(&cancelled)).send().await.problem(401, "unauthenticated");
     let unpublished = app.event(&anna, json!({ "status": "draft" })).await;
     let session = app.session(&anna, event_id(&unpublished), json!({})).await;
     book(&app, &session, &anna).await.problem(404, "not_found");
@@ -195,7 +195,7 @@ on_both! { async fn three_hundred_at_once_on_a_hundred_seats(app: App) {
     let session = app.session(&anna, event_id(&event), json!({ "capacity": 100 })).await;
     let attendees = app.attendees(&anna, event_id(&event), 300).await;
     let calls = attendees.iter().map(|attendee| {
-        app.post(&registrations(&session)).token(&anna.token).json(&json!({ "attendeeId": attendee })).send()
+        app.post(registrations(&session)).token(&anna.token).json(&json!({ "attendeeId": attendee })).send()
     });
     let answers = futures_util::future::join_all(calls).await;
     assert_rush(answers.into_iter().map(|answer| answer.expect(201).json).collect(), 100);
@@ -243,9 +243,9 @@ on_both! { async fn a_storm_of_bookings_and_cancellations_leaves_nothing_free_an
         async move {
             for round in 0..4 {
                 let body = json!({ "attendeeId": attendee });
-                let answer = app.post(&registrations(session)).token(&anna.token).json(&body).send().await;
+                let answer = app.post(registrations(session)).token(&anna.token).json(&body).send().await;
                 assert!(matches!(answer.status, 200 | 201 | 409), "{}", answer.text);
-                if answer.status != 409 && (index + round) % 3 != 0 {
+                if answer.status != 409 && !(index + round).is_multiple_of(3) {
                     cancel(app, &answer.json, anna).await.expect(200);
                 }
             }
@@ -275,7 +275,7 @@ on_both! { async fn the_database_itself_refuses_an_oversell(app: App) {
 on_both! { async fn what_is_booked_is_kept_from_edits_through_every_door(app: App) {
     let anna = app.user("anna").await;
     let event = app.event(&anna, json!({})).await;
-    let room = app.post(&format!("/v1/events/{}/rooms", event_id(&event))).token(&anna.token)
+    let room = app.post(format!("/v1/events/{}/rooms", event_id(&event))).token(&anna.token)
         .json(&json!({ "name": "Hall", "capacity": 10 })).send().await.expect(201).json;
     let session = app.session(&anna, event_id(&event), json!({ "capacity": null, "roomId": room["id"] })).await;
     let seat = book(&app, &session, &anna).await.expect(201).json;

@@ -114,7 +114,7 @@ on_both! {
             (json!({ "slug": "019bb16e-fe80-78e1-b80b-d70ae0784c78" }), "invalid_body", vec!["/slug pattern"]),
             (json!({ "slug": "019bb16efe8078e1b80bd70ae0784c78" }), "invalid_body", vec!["/slug pattern"]),
             (json!({ "name": "" }), "invalid_body", vec!["/name pattern", "/name too_short"]),
-            (json!({ "name": "a\u{0}" }), "invalid_body", vec!["/name pattern"]),
+            (json!({ "name": "a\u{0}" }), "invalid_body", vec!["/name null_character"]),
             (json!({ "name": "n".repeat(201) }), "invalid_body", vec!["/name too_long"]),
             (json!({ "name": ["Forum"] }), "invalid_body", vec!["/name wrong_type"]),
             (json!({ "timeZone": "Europe/Atlantis" }), "invalid_time_zone", vec!["/timeZone invalid_time_zone"]),

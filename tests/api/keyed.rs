@@ -1,6 +1,8 @@
 //! What streams, rooms and speakers have in common, for each of the three; their own files have the rest.
 
 use crate::support::*;
+use plenary::{db::Dialect, events::store::lock_programme};
+use std::time::Duration;
 
 const KINDS: [&str; 3] = ["streams", "rooms", "speakers"];
 
@@ -181,7 +183,7 @@ on_both! {
                 ("limit=1&limit=2", "limit duplicate"),
                 ("sort=key", "sort enum"),
                 ("q=", "q too_short"),
-                ("q=a%00", "q pattern"),
+                ("q=a%00", "q null_character"),
                 ("cursor=%2F", "cursor pattern"),
                 ("name=A", "name unknown_parameter"),
             ] {
@@ -255,7 +257,7 @@ on_both! {
             let both: [(Value, &[&str]); 10] = [
                 (json!({ "name": "" }), &["/name pattern", "/name too_short"]),
                 (json!({ "name": "  " }), &["/name pattern"]),
-                (json!({ "name": "a\u{0}b" }), &["/name pattern"]),
+                (json!({ "name": "a\u{0}b" }), &["/name null_character"]),
                 (json!({ "name": "two\nlines" }), &["/name pattern"]),
                 (json!({ "name": "n".repeat(201) }), &["/name too_long"]),
                 (json!({ "name": 7 }), &["/name wrong_type"]),
@@ -326,20 +328,69 @@ on_both! {
         }
         assert_eq!(programme_version(&app, &event).await, before + 32, "each edit counts");
 
-        let path = format!("/v1/streams/{}", stream.as_id());
-        let etag = app.get(&path).send().await.expect(200).etag();
-        let calls = (0..6).map(|n| {
-            app.patch(&path).token(&anna.token).if_match(&etag).merge(&json!({ "name": format!("Winner {n}") })).send()
-        });
-        let answers = futures_util::future::join_all(calls).await;
-        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
-        statuses.sort_unstable();
-        assert_eq!(statuses, [200, 412, 412, 412, 412, 412], "one of those who saw the same wins");
-
         let calls = (0..6).map(|_| add(&app, &anna, &event, "speakers", json!({ "name": "Same Name" })));
         let mut keys: Vec<String> = futures_util::future::join_all(calls).await.iter().map(|made| made["key"].to_string()).collect();
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), 6, "keys made at once differ");
+    }
+    async fn one_of_those_who_saw_the_same_wins(app: App) {
+        let anna = app.user("anna").await;
+        let event = app.event(&anna, json!({})).await;
+        let another = match app.db().dialect() {
+            Dialect::Postgres => Some(app.another_node().await),
+            Dialect::Sqlite => None,
+        };
+        for kind in ["streams", "rooms", "speakers", "events"] {
+            let thing = if kind == "events" { event.clone() } else { add(&app, &anna, &event, kind, json!({ "name": "Main" })).await };
+            let path = format!("/v1/{kind}/{}", thing.as_id());
+            let etag = app.get(&path).send().await.expect(200).etag();
+            // While the programme is held, all of them arrive and have to wait.
+            let mut held = app.db().begin().await.expect("a transaction");
+            lock_programme(&mut held, event.as_id().parse().expect("a UUID")).await.expect("the lock");
+            let calls = (0..6).map(|n| {
+                let node = another.as_ref().filter(|_| n % 2 == 1).unwrap_or(&app);
+                let patch = json!({ "name": format!("Winner {n}") });
+                tokio::spawn(node.patch(&path).token(&anna.token).if_match(&etag).merge(&patch).send())
+            });
+            let calls: Vec<_> = calls.collect();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            held.rollback().await.expect("the lock is given back");
+            let answers = futures_util::future::join_all(calls).await;
+            let mut statuses: Vec<u16> = answers.into_iter().map(|answer| answer.expect("an answer").status).collect();
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 412, 412, 412, 412, 412], "{kind}");
+        }
+    }
+    /// A session can be booked and then come under an edit that has begun: moved into the room, say.
+    async fn who_comes_in_between_counts(app: App) {
+        const INTO_ROOM: &str = "UPDATE sessions SET room_id = $1 WHERE id = $2";
+        const INTO_EVENT: &str = "UPDATE sessions SET event_id = $1 WHERE id = $2";
+        const BACK: &str = "UPDATE sessions SET room_id = NULL, event_id = $1 WHERE id = $2";
+        let anna = app.user("anna").await;
+        let (event, other) = (app.event(&anna, json!({})).await, app.event(&anna, json!({})).await);
+        let room = add(&app, &anna, &event, "rooms", json!({ "name": "Room" })).await;
+        let session = app.session(&anna, &other, json!({ "capacity": null })).await;
+        let book = app.post(format!("/v1/sessions/{}/registrations", session.as_id())).token(&anna.token).json(&json!({}));
+        book.send().await.expect(201);
+        let (event_path, room_path) = (format!("/v1/events/{}", event.as_id()), format!("/v1/rooms/{}", room.as_id()));
+        let edits = [
+            (INTO_ROOM, &room, app.patch(&room_path).merge(&json!({ "capacity": 5 }))),
+            (INTO_EVENT, &event, app.patch(&event_path).merge(&json!({ "status": "draft" }))),
+            (INTO_EVENT, &event, app.delete(&event_path)),
+        ];
+        for (statement, target, edit) in edits {
+            let id = |thing: &Value| thing.as_id().parse::<uuid::Uuid>().expect("a UUID");
+            let mut held = app.db().begin().await.expect("a transaction");
+            lock_programme(&mut held, id(&event)).await.expect("the lock");
+            let edit = tokio::spawn(edit.token(&anna.token).if_match("*").send());
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            held.query(statement).bind(id(target)).bind(id(&session)).execute().await.expect("the session moves");
+            held.commit().await.expect("a commit");
+            edit.await.expect("an answer").problem(409, "has_registrations");
+            let mut back = app.db().begin().await.expect("a transaction");
+            back.query(BACK).bind(id(&other)).bind(id(&session)).execute().await.expect("the session moves back");
+            back.commit().await.expect("a commit");
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Answered, Asked, Verdict,
     keys::{self, Keys, Replays},
     store,
+    timings::{Meter, Phase},
 };
 use crate::{
     clock::Clock,
@@ -14,7 +15,7 @@ use crate::{
         model::Command,
     },
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// How often a batch that met another node's change is tried again.
 const ATTEMPTS: usize = 8;
@@ -22,10 +23,12 @@ const ATTEMPTS: usize = 8;
 const ROUNDS: usize = 4;
 
 /// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
-pub async fn run(db: &Db, clock: &Clock, asked: Vec<Asked>) {
+pub async fn run(db: &Db, clock: &Clock, meter: &Arc<Meter>, asked: Vec<Asked>) {
     if asked.is_empty() {
         return;
     }
+    meter.count(asked.iter().map(|asked| asked.since));
+    let began = Instant::now();
     let (mut commands, mut answers, mut keys) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()), Keys::new());
     for (place, asked) in asked.into_iter().enumerate() {
         keys.extend(asked.keyed.map(|keyed| (place, keyed)));
@@ -33,14 +36,14 @@ pub async fn run(db: &Db, clock: &Clock, asked: Vec<Asked>) {
         answers.push(asked.answer);
     }
     let batch = Arc::new(Batch { commands, keys });
-    let results = match attempt(db, clock, &batch).await {
+    let results = match attempt(db, clock, meter, &batch).await {
         Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
         Err(failure) if answers.len() == 1 || failure.unknown => answers.iter().map(|_| Err(failure.problem())).collect(),
         Err(failure) => {
             tracing::error!(error = %failure.error, commands = answers.len(), "a batch failed; its commands are run one by one");
             let mut results: Vec<Answered> = Vec::with_capacity(answers.len());
             for place in 0..answers.len() {
-                let result = attempt(db, clock, &Arc::new(batch.one(place))).await;
+                let result = attempt(db, clock, meter, &Arc::new(batch.one(place))).await;
                 results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
             }
             results
@@ -48,6 +51,8 @@ pub async fn run(db: &Db, clock: &Clock, asked: Vec<Asked>) {
     };
     // Its keys are free again before anybody is answered, else who repeats at once is told that it is under way.
     drop(batch);
+    meter.durations.record_duration(began.elapsed());
+    let _answering = meter.start(Phase::Answer);
     for (answer, result) in answers.into_iter().zip(results) {
         // Who asked may have hung up; the outcome stands all the same, and asking again tells it.
         let _ = answer.send(result);
@@ -95,11 +100,11 @@ impl Failure {
 }
 
 /// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(db: &Db, clock: &Clock, batch: &Arc<Batch>) -> Result<Vec<Verdict>, Failure> {
+async fn attempt(db: &Db, clock: &Clock, meter: &Arc<Meter>, batch: &Arc<Batch>) -> Result<Vec<Verdict>, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let (task_db, task_clock, task_batch) = (db.clone(), clock.clone(), Arc::clone(batch));
-        let task = db.spawn(async move { once(&task_db, &task_clock, &task_batch).await });
+        let (task_db, task_clock, task_meter, task_batch) = (db.clone(), clock.clone(), Arc::clone(meter), Arc::clone(batch));
+        let task = db.spawn(async move { once(&task_db, &task_clock, &task_meter, &task_batch).await });
         let done = task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()));
         match done {
             Ok(verdicts) => return Ok(verdicts),
@@ -116,26 +121,32 @@ fn met_another_node(error: &Error) -> bool {
     is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
 }
 
-async fn once(db: &Db, clock: &Clock, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
+async fn once(db: &Db, clock: &Clock, meter: &Meter, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
     let mut lines = store::Lines::new();
     for _ in 0..ROUNDS {
-        let mut tx = db.begin().await?;
+        let mut tx = meter.time(Phase::Begin, db.begin()).await?;
         let replays = Replays::find(&mut tx, &batch.keys, clock.now()).await?;
         let commands = replays.rest(&batch.commands);
-        let world = store::load(&mut tx, &commands, &lines).await?;
+        let world = meter.time(Phase::Load, store::load(&mut tx, &commands, &lines)).await?;
         // Read after the locks are held: time, as decisions see it, runs in the order of the transactions.
         let now = clock.now();
-        match decide(world, &commands, now) {
+        let deciding = meter.start(Phase::Decide);
+        let decided = decide(world, &commands, now);
+        drop(deciding);
+        match decided {
             Ok(decided) => {
                 let verdicts = replays.weave(decided.outcomes);
                 if decided.changes.is_empty() {
                     // Refusals and repeats only: nothing to make durable.
-                    tx.rollback().await?;
+                    meter.time(Phase::Rollback, tx.rollback()).await?;
                     return Ok(verdicts);
                 }
-                store::write(&mut tx, &decided.changes, now).await?;
+                meter.time(Phase::Write, store::write(&mut tx, &decided.changes, now)).await?;
                 keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
-                tx.commit().await.map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
+                meter
+                    .time(Phase::Commit, tx.commit())
+                    .await
+                    .map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
                 return Ok(verdicts);
             }
             Err(Needs(sessions)) => {

@@ -12,6 +12,9 @@ use std::{
 
 /// The oldest Postgres that is supported.
 const AT_LEAST: u32 = 15;
+/// What to say where [`find_binaries`] finds none.
+pub const ABSENT: &str =
+    "no Postgres 15 or newer is installed (no initdb on PATH or in /usr/lib/postgresql), and TEST_DATABASE_URL is not set";
 
 /// The running cluster. It listens on a socket in its own folder and nowhere else. It does not depend on drops:
 /// a shell waits for the other end of a pipe to close, which also happens when the test process is killed, then stops
@@ -32,18 +35,15 @@ const KEEP: &str = r#"
 
 impl Cluster {
     /// Makes a cluster and starts it; it may take a moment until it answers.
-    pub fn start() -> Result<Self, String> {
-        let binaries = find_binaries().ok_or_else(|| {
-            format!("no Postgres {AT_LEAST} or newer is installed (initdb is neither on PATH nor in /usr/lib/postgresql), and TEST_DATABASE_URL is not set")
-        })?;
+    pub fn start(binaries: &Path) -> Result<Self, String> {
         // Sockets need a short path.
         let parent = Path::new("/tmp");
         let folder =
             tempfile::Builder::new().prefix("plenary-postgres-").tempdir_in(parent).map_err(|error| format!("{parent:?}: {error}"))?;
         let somebody = unprivileged(folder.path())?;
-        initdb(&binaries, folder.path(), somebody)?;
+        initdb(binaries, folder.path(), somebody)?;
         let mut keeper = command("sh", somebody);
-        keeper.args(["-c", KEEP, "keep-postgres"]).arg(&binaries).arg(folder.path());
+        keeper.args(["-c", KEEP, "keep-postgres"]).arg(binaries).arg(folder.path());
         // A group of its own: an interrupt from the terminal ends the tests, and they end it.
         keeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = keeper.spawn().map_err(|error| format!("sh: {error}"))?;
@@ -110,7 +110,8 @@ fn initdb(binaries: &Path, folder: &Path, somebody: Ids) -> Result<(), String> {
     Err(format!("initdb: {why}"))
 }
 
-fn find_binaries() -> Option<PathBuf> {
+/// The folder of the first Postgres that is new enough.
+pub fn find_binaries() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let mut debian: Vec<PathBuf> =

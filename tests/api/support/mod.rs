@@ -7,6 +7,7 @@ mod cluster;
 mod contract;
 mod fixtures;
 mod postgres;
+mod process;
 
 pub use app::App;
 pub use client::{Answer, Call};
@@ -14,6 +15,7 @@ pub use contract::Document;
 pub use fixtures::{AsId, PASSWORD, User, at, overlay};
 pub use futures_util::future::join_all;
 pub use plenary::clock::Timestamp;
+pub use process::{Served, plenary, run};
 pub use serde_json::{Value, json};
 
 /// Turns `async fn name(app: App) { … }` into the tests `name::sqlite` and `name::postgres`. With other settings:

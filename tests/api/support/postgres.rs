@@ -1,10 +1,10 @@
 //! Postgres for the tests: the server that `TEST_DATABASE_URL` names, or a throw-away cluster of this process, made
 //! with the binaries that are installed. Each test gets a copy of one migrated database.
 
-use super::cluster::Cluster;
+use super::cluster::{self, Cluster};
 use plenary::{app::open_database, config::Config};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::{io::Write, time::Duration};
+use std::{collections::VecDeque, io::Write, time::Duration};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 
 /// A database of one test; dropped with this.
@@ -32,13 +32,14 @@ pub async fn empty_database() -> Option<Database> {
 }
 
 async fn database(migrated: bool) -> Option<Database> {
-    static KEEPER: OnceCell<Result<Keeper, String>> = OnceCell::const_new();
+    static KEEPER: OnceCell<Result<Keeper, Trouble>> = OnceCell::const_new();
     let keeper = match KEEPER.get_or_init(Keeper::start).await {
         Ok(keeper) => keeper.clone(),
-        Err(why) if std::env::var("PLENARY_REQUIRE_POSTGRES").is_ok_and(|value| value == "1") => {
+        Err(Trouble::Broken(why)) => panic!("Postgres is there but can't be used: {why}"),
+        Err(Trouble::Absent(why)) if std::env::var("PLENARY_REQUIRE_POSTGRES").is_ok_and(|value| value == "1") => {
             panic!("Postgres is required by PLENARY_REQUIRE_POSTGRES=1: {why}")
         }
-        Err(why) => {
+        Err(Trouble::Absent(why)) => {
             let thread = std::thread::current();
             // Past the harness, which hides what passing tests print.
             let _ = writeln!(std::io::stderr(), "SKIPPED ON POSTGRES, NOT TESTED: {}: {why}", thread.name().unwrap_or("a test"));
@@ -51,6 +52,15 @@ async fn database(migrated: bool) -> Option<Database> {
     Some(Database { url, name, keeper })
 }
 
+/// Why there is no Postgres for the tests.
+#[derive(Debug)]
+pub enum Trouble {
+    /// None is installed and none is named.
+    Absent(String),
+    /// One is, and it doesn't work.
+    Broken(String),
+}
+
 enum Order {
     Create { migrated: bool, reply: oneshot::Sender<(String, String)> },
     Drop(String),
@@ -61,7 +71,7 @@ enum Order {
 struct Keeper(mpsc::UnboundedSender<Order>);
 
 impl Keeper {
-    async fn start() -> Result<Self, String> {
+    async fn start() -> Result<Self, Trouble> {
         let (orders, received) = mpsc::unbounded_channel();
         let (ready, started) = oneshot::channel();
         let thread = std::thread::Builder::new().name("postgres keeper".into()).spawn(move || {
@@ -69,27 +79,49 @@ impl Keeper {
             runtime.block_on(keep(received, ready));
         });
         thread.expect("a thread");
-        started.await.unwrap_or_else(|_| Err("its keeper panicked".to_owned())).map(|()| Self(orders))
+        started.await.unwrap_or_else(|_| Err(Trouble::Broken("its keeper panicked".to_owned()))).map(|()| Self(orders))
     }
 }
 
-async fn keep(mut orders: mpsc::UnboundedReceiver<Order>, ready: oneshot::Sender<Result<(), String>>) {
+const COPIES_AHEAD: usize = 3;
+
+async fn keep(mut orders: mpsc::UnboundedReceiver<Order>, ready: oneshot::Sender<Result<(), Trouble>>) {
     let mut server = match Server::find().await {
         Ok(server) => server,
         Err(why) => return drop(ready.send(Err(why))),
     };
     let _ = ready.send(Ok(()));
-    let mut made = 0;
-    while let Some(order) = orders.recv().await {
+    let (mut copies, mut dropped) = (VecDeque::new(), VecDeque::new());
+    // A copy takes as long as a test: some are made ahead, and dropping waits until nobody else does.
+    loop {
+        let order = match orders.try_recv() {
+            Ok(order) => order,
+            Err(_) if copies.len() < COPIES_AHEAD => {
+                copies.push_back(server.create(true).await);
+                continue;
+            }
+            Err(_) => match dropped.pop_front() {
+                Some(name) => {
+                    server.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+                    continue;
+                }
+                None => match orders.recv().await {
+                    Some(order) => order,
+                    None => return,
+                },
+            },
+        };
         match order {
             Order::Create { migrated, reply } => {
-                made += 1;
-                let name = format!("{}_{made}", server.prefix);
-                let template = if migrated { server.template() } else { "template0".to_owned() };
-                server.run(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
-                let _ = reply.send((name.clone(), with_database(&server.url, &name)));
+                let ahead = if migrated { copies.pop_front() } else { None };
+                let name = match ahead {
+                    Some(name) => name,
+                    None => server.create(migrated).await,
+                };
+                let url = with_database(&server.url, &name);
+                let _ = reply.send((name, url));
             }
-            Order::Drop(name) => server.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await,
+            Order::Drop(name) => dropped.push_back(name),
         }
     }
 }
@@ -99,34 +131,42 @@ struct Server {
     admin: PgConnection,
     /// What the names of this process's databases begin with, and the name of its admin connection.
     prefix: String,
+    made: u32,
     /// Kept, because it ends when this is dropped.
     _cluster: Option<Cluster>,
 }
 
 impl Server {
-    async fn find() -> Result<Self, String> {
+    async fn find() -> Result<Self, Trouble> {
         let (cluster, url) = match std::env::var("TEST_DATABASE_URL") {
             Ok(url) => (None, url),
             Err(_) => {
-                let cluster = Cluster::start()?;
+                let binaries = cluster::find_binaries().ok_or_else(|| Trouble::Absent(cluster::ABSENT.to_owned()))?;
+                let cluster = Cluster::start(&binaries).map_err(Trouble::Broken)?;
                 let url = cluster.url();
                 (Some(cluster), url)
             }
         };
-        let prefix =
-            format!("plenary_test_{:012x}", plenary::random::Random::system().id(super::at("2026-01-01T00:00:00Z")).as_u128() as u64 >> 16);
+        let mut bytes = [0; 6];
+        plenary::random::Random::system().fill(&mut bytes);
+        let prefix = format!("plenary_test_{}", bytes.map(|byte| format!("{byte:02x}")).concat());
         let mut admin = connect(&url, cluster.as_ref()).await?;
-        sqlx::query(AssertSqlSafe(format!("SET application_name = '{prefix}'")))
-            .execute(&mut admin)
-            .await
-            .map_err(|error| error.to_string())?;
-        let mut server = Self { url, admin, prefix, _cluster: cluster };
+        sqlx::query(AssertSqlSafe(format!("SET application_name = '{prefix}'"))).execute(&mut admin).await.map_err(broken)?;
+        let mut server = Self { url, admin, prefix, made: 0, _cluster: cluster };
         server.drop_leftovers().await;
         let template = server.template();
         server.run(&format!("CREATE DATABASE {template} TEMPLATE template0")).await;
         let config = Config::for_database(&with_database(&server.url, &template));
-        open_database(&config).await.map_err(|error| error.to_string())?.close().await;
+        open_database(&config).await.map_err(broken)?.close().await;
         Ok(server)
+    }
+
+    async fn create(&mut self, migrated: bool) -> String {
+        self.made += 1;
+        let name = format!("{}_{}", self.prefix, self.made);
+        let template = if migrated { self.template() } else { "template0".to_owned() };
+        self.run(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        name
     }
 
     fn template(&self) -> String {
@@ -150,9 +190,13 @@ impl Server {
     }
 }
 
-async fn connect(url: &str, cluster: Option<&Cluster>) -> Result<PgConnection, String> {
+fn broken(error: impl std::fmt::Display) -> Trouble {
+    Trouble::Broken(error.to_string())
+}
+
+async fn connect(url: &str, cluster: Option<&Cluster>) -> Result<PgConnection, Trouble> {
     let Some(cluster) = cluster else {
-        return PgConnection::connect(url).await.map_err(|error| format!("TEST_DATABASE_URL can't be used: {error}"));
+        return PgConnection::connect(url).await.map_err(|error| broken(format!("TEST_DATABASE_URL: {error}")));
     };
     let mut last = String::new();
     for _ in 0..300 {
@@ -162,7 +206,7 @@ async fn connect(url: &str, cluster: Option<&Cluster>) -> Result<PgConnection, S
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Err(format!("the throw-away cluster does not answer: {last}\n{}", cluster.log()))
+    Err(broken(format!("the throw-away cluster does not answer: {last}\n{}", cluster.log())))
 }
 
 /// The same server's URL for another database.
