@@ -85,7 +85,7 @@ impl App {
     /// The same in other surroundings.
     pub async fn build_in(surroundings: Surroundings, config: Config, listener: TcpListener) -> Result<Self, StartError> {
         config.check()?;
-        let contract = Arc::new(Contract::load()?);
+        let contract = Contract::load()?;
         routes::check(&contract).map_err(StartError::Routes)?;
         let db = open_database(&config).await?;
         let (state, engine) = assemble(surroundings, config, contract, db).await?;
