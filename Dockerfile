@@ -14,6 +14,7 @@ WORKDIR /var/lib/plenary
 VOLUME /var/lib/plenary
 ENV DATABASE_URL=sqlite:/var/lib/plenary/plenary.db PLENARY_BIND=0.0.0.0:8080
 EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["plenary", "health"]
 # SIGTERM drains: requests under way get their answers.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["plenary"]

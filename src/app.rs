@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
     db::{ConnectError, Db, MigrateError},
+    metrics::{self, Metrics, MetricsServer},
     page::Cursors,
     random::Random,
     registrations::engine,
@@ -18,7 +19,12 @@ use crate::{
 };
 use actix_cors::Cors;
 use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, http::header, middleware::from_fn, web};
-use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 /// Why the server can't start; each is a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,7 @@ pub struct App {
     server: actix_web::dev::Server,
     state: State,
     engine: engine::Engine,
+    metrics: Option<MetricsServer>,
     port: u16,
 }
 
@@ -84,14 +91,26 @@ impl App {
 
     /// The same in other surroundings.
     pub async fn build_in(surroundings: Surroundings, config: Config, listener: TcpListener) -> Result<Self, StartError> {
+        Self::build_with(surroundings, config, listener, |_| ()).await
+    }
+
+    /// The same with routes beside those of the contract, which go through the same outer layers: benchmarks measure
+    /// what they compare with in the same process.
+    pub async fn build_with(
+        surroundings: Surroundings,
+        config: Config,
+        listener: TcpListener,
+        extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    ) -> Result<Self, StartError> {
         config.check()?;
         let contract = Contract::load()?;
         routes::check(&contract).map_err(StartError::Routes)?;
         let db = open_database(&config).await?;
         let (state, engine) = assemble(surroundings, config, contract, db).await?;
         let port = listener.local_addr()?.port();
-        let server = serve(&state, listener)?;
-        Ok(Self { server, state, engine, port })
+        let metrics = state.config.metrics_bind.map(|address| metrics::serve(&state, address)).transpose()?;
+        let server = serve(&state, listener, extra)?;
+        Ok(Self { server, state, engine, metrics, port })
     }
 
     /// The port it listens on, for listeners that were bound to port 0.
@@ -99,13 +118,18 @@ impl App {
         self.port
     }
 
+    /// Where its metrics are read, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|metrics| metrics.address)
+    }
+
     /// The server's parts, for the demo's loader and the command line.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// Serves until `shutdown` ends, then drains: nothing new is accepted, requests under way get their answers,
-    /// the engine finishes its queue, and the database is closed last.
+    /// Serves until `shutdown` ends, then drains: `/readyz` says so at once; after the delay of the settings nothing new
+    /// is accepted, requests under way get their answers, the engine finishes its queue, and the database is closed last.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
         let handle: ServerHandle = self.server.handle();
         let mut server = std::pin::pin!(self.server);
@@ -113,11 +137,20 @@ impl App {
             ended = &mut server => ended?,
             () = shutdown => {
                 tracing::info!("draining");
-                let (_, ended) = tokio::join!(handle.stop(true), server);
-                ended?;
+                self.state.drain();
+                match tokio::time::timeout(self.state.config.drain_delay(), &mut server).await {
+                    Ok(ended) => ended?,
+                    Err(_) => {
+                        let (_, ended) = tokio::join!(handle.stop(true), server);
+                        ended?;
+                    }
+                }
             }
         }
         self.engine.finish().await;
+        if let Some(metrics) = self.metrics {
+            metrics.stop().await;
+        }
         self.state.db.close().await;
         Ok(())
     }
@@ -146,11 +179,17 @@ pub async fn assemble(
     let cursors = Cursors::new(&crate::auth::installation_secret(&db, "cursors", &random, &clock).await?);
     let passwords = Passwords::start(&config, random.clone());
     let (bookings, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config));
-    let state = State::new(Parts { config, db, clock, random, contract, tokens, passwords, cursors, bookings });
+    let metrics = Metrics::new(&contract);
+    let draining = AtomicBool::new(false);
+    let state = State::new(Parts { config, db, clock, random, contract, tokens, passwords, cursors, bookings, metrics, draining });
     Ok((state, engine))
 }
 
-fn serve(state: &State, listener: TcpListener) -> Result<actix_web::dev::Server, StartError> {
+fn serve(
+    state: &State,
+    listener: TcpListener,
+    extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<actix_web::dev::Server, StartError> {
     let config = &state.config;
     let (workers, head_timeout) = (config.workers(), config.head_timeout());
     let app_state = state.clone();
@@ -161,6 +200,7 @@ fn serve(state: &State, listener: TcpListener) -> Result<actix_web::dev::Server,
         let paths = Arc::clone(&paths);
         ActixApp::new()
             .app_data(web::Data::new(state))
+            .configure(extra.clone())
             .configure(move |app| routes::configure(app, &paths))
             .configure(docs::configure)
             .default_service(web::to(frame::nothing_here))

@@ -1,4 +1,6 @@
-//! The command line: `plenary serve`, `plenary migrate`, `plenary demo`.
+//! The command line: `plenary serve`, `plenary migrate`, `plenary backup` and so on.
+
+mod health;
 
 use crate::telemetry::{self, LogFormat};
 use anyhow::Context;
@@ -6,9 +8,14 @@ use clap::{Args, Parser, Subcommand, error::ErrorKind};
 use plenary::{
     app::{App, StartError, open_database},
     config::{Config, ConfigError},
+    db::{self, BackupError},
     demo::{self, DemoError},
 };
-use std::{net::TcpListener, process::ExitCode};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::ExitCode,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Registration for the sessions of a conference: who may sit in which room, at which hour.
@@ -35,6 +42,17 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Try it: a server with a conference, people and passwords that everybody knows, on this machine only.
     Demo(demo::Args),
+    /// Copy the SQLite database into a new file, while a server serves from it or not.
+    ///
+    /// The copy is the database as it was at one moment: all that was acknowledged before the command began is in it. It
+    /// is checked before it gets its name. It holds password hashes and the signing key: keep it like a password.
+    Backup(BackupArgs),
+    /// Put a backup in the place of the SQLite database. No server may be running on it.
+    ///
+    /// The backup is checked first (every page, every reference, the schema's version) and left as it is.
+    Restore(RestoreArgs),
+    /// Ask a server whether it is ready: the exit status says it, for health checks of containers.
+    Health(health::Args),
 }
 
 #[derive(Args)]
@@ -42,6 +60,27 @@ struct DatabaseArgs {
     /// The database: `sqlite:PATH` or `postgres://user:password@host/name`. Never logged.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: String,
+}
+
+#[derive(Args)]
+struct BackupArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The new file; one that exists is refused.
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+}
+
+#[derive(Args)]
+struct RestoreArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The backup.
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// Replace a database that exists; what is in it is lost.
+    #[arg(long)]
+    force: bool,
 }
 
 const MANUAL: &str = "\
@@ -81,13 +120,19 @@ Behind a proxy:
   must have the same.
 
 Signals:
-  SIGTERM, SIGINT     Drain: no new connections, every request that was begun gets
-                      its answer within `--drain-timeout-secs`, then exit.
+  SIGTERM, SIGINT     Drain: /readyz says 503; after `--drain-delay-secs` no new
+                      connections; every request that was begun gets its answer
+                      within `--drain-timeout-secs`; then exit. Set the delay to the
+                      time in which the proxy in front notices.
   SIGKILL             Ends at once; nothing that was acknowledged is lost.
 
 Probes:
   GET /livez          The process lives.
-  GET /readyz         The database answers; 503 while it doesn't and while draining.
+  GET /readyz         The database answers and has this program's schema; 503 while
+                      it doesn't and while draining. `plenary health` asks it.
+
+Metrics:
+  GET /metrics        Only on `--metrics-bind`, in Prometheus' text format.
 
 Documentation:
   GET /docs           The API, in a browser, without the network.
@@ -143,6 +188,7 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         let in_settings = error.downcast_ref::<StartError>().is_some_and(StartError::is_in_settings)
             || error.downcast_ref::<DemoError>().is_some_and(DemoError::is_in_settings)
+            || error.downcast_ref::<BackupError>().is_some_and(BackupError::is_in_settings)
             || error.is::<ConfigError>();
         Self { status: if in_settings { USAGE } else { 1 }, error }
     }
@@ -165,6 +211,9 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Serve(config) => serve(*config).await,
             Command::Migrate(database) => migrate(&database.database_url).await,
             Command::Demo(args) => run_demo(args).await,
+            Command::Backup(args) => back_up(&args).await,
+            Command::Restore(args) => restore(&args).await,
+            Command::Health(args) => health::check(&args),
         }
     })?;
     Ok(())
@@ -176,7 +225,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let address = config.bind;
     let listener = TcpListener::bind(address).with_context(|| format!("can't listen on {address}"))?;
     let app = App::build(config, listener).await?;
-    tracing::info!(address = %std::net::SocketAddr::new(address.ip(), app.port()), database = ?app.state().db.dialect(), "listening");
+    let address = SocketAddr::new(address.ip(), app.port());
+    let metrics = app.metrics_address().map(tracing::field::display);
+    tracing::info!(%address, metrics, database = ?app.state().db.dialect(), "listening");
     app.run_until(asked_to_end(signals)).await?;
     tracing::info!("ended");
     Ok(())
@@ -203,5 +254,17 @@ async fn migrate(database_url: &str) -> anyhow::Result<()> {
     let version = db.schema_version().await?;
     db.close().await;
     println!("The schema has version {}.", version.unwrap_or_default());
+    Ok(())
+}
+
+async fn back_up(args: &BackupArgs) -> anyhow::Result<()> {
+    let copied = db::back_up(&args.database.database_url, &args.to).await?;
+    println!("{} is whole: {} bytes, schema version {}.", args.to.display(), copied.bytes, copied.schema_version);
+    Ok(())
+}
+
+async fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
+    let copied = db::restore(&args.database.database_url, &args.from, args.force).await?;
+    println!("The database is {} again: {} bytes, schema version {}.", args.from.display(), copied.bytes, copied.schema_version);
     Ok(())
 }

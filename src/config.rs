@@ -8,6 +8,7 @@ const DATABASE: &str = "Database";
 const HTTP: &str = "HTTP";
 const SIGNING_IN: &str = "Signing in";
 const BOOKING: &str = "Booking";
+const WATCHING: &str = "Watching";
 
 /// Settings that the server doesn't start with; each is a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,20 @@ pub struct Config {
     /// How long requests under way may take to end after SIGTERM, in seconds.
     #[arg(long, value_name = "SECONDS", help_heading = HTTP, env = "PLENARY_DRAIN_TIMEOUT_SECS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     pub drain_timeout_secs: u32,
+
+    /// How long after SIGTERM everything is still accepted and answered, while `/readyz` says 503, in seconds. Give the
+    /// proxy in front the time to notice, and no request is lost.
+    #[arg(long, value_name = "SECONDS", help_heading = HTTP, env = "PLENARY_DRAIN_DELAY_SECS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=300))]
+    pub drain_delay_secs: u32,
+
+    /// Address and port where Prometheus reads `/metrics`, as in `127.0.0.1:9464`. Nowhere by default, and never on the
+    /// API's own port: it is not for the public.
+    #[arg(long, help_heading = WATCHING, env = "PLENARY_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+
+    /// Log a line for every request: its id, operation, status and how long it took.
+    #[arg(long, help_heading = WATCHING, env = "PLENARY_LOG_REQUESTS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub log_requests: bool,
 }
 
 /// A database URL whose `Debug` hides the password.
@@ -163,6 +178,11 @@ impl Config {
     /// How long a head may take to arrive.
     pub fn head_timeout(&self) -> Duration {
         Duration::from_secs(self.head_timeout_secs.into())
+    }
+
+    /// How long everything is still accepted after the signal to end.
+    pub fn drain_delay(&self) -> Duration {
+        Duration::from_secs(self.drain_delay_secs.into())
     }
 
     /// How many threads serve HTTP.

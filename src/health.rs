@@ -19,11 +19,17 @@ async fn liveness() -> HttpResponse {
 }
 
 async fn readiness(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    // A newer schema is fine: while nodes are replaced one by one, the first new one has migrated.
-    match state(&request).db.schema_version().await {
-        Ok(Some(version)) if version >= db::latest_version() => Ok(healthy()),
-        Ok(_) => Err(Problem::new(Code::Unavailable, "The database's schema is older than this server.")),
-        Err(_) => Err(Problem::new(Code::Unavailable, "The database does not answer.")),
+    let unready = |detail| Err(Problem::new(Code::Unavailable, detail));
+    let state = state(&request);
+    if state.is_draining() {
+        return unready("This server is shutting down.");
+    }
+    match state.db.schema_version().await {
+        Ok(Some(version)) if version == db::latest_version() => Ok(healthy()),
+        // Another node has brought it up to date: what this one reads and writes may not fit any more.
+        Ok(Some(version)) if version > db::latest_version() => unready("The database's schema is newer than this server."),
+        Ok(_) => unready("The database's schema is older than this server."),
+        Err(_) => unready("The database does not answer."),
     }
 }
 

@@ -29,6 +29,7 @@ pub mod exports;
 pub mod extract;
 pub mod health;
 pub mod keyed;
+pub mod metrics;
 pub mod organisations;
 pub mod page;
 pub mod programme;

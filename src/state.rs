@@ -6,11 +6,15 @@ use crate::{
     config::Config,
     contract::Contract,
     db::Db,
+    metrics::Metrics,
     page::Cursors,
     random::Random,
     registrations::engine::Bookings,
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use uuid::Uuid;
 
 /// The running server's parts. Cheap to clone.
@@ -37,12 +41,26 @@ pub struct Parts {
     pub cursors: Cursors,
     /// The booking engine's queue.
     pub bookings: Bookings,
+    /// What is counted while it runs.
+    pub metrics: Metrics,
+    /// Whether it was told to end.
+    pub draining: AtomicBool,
 }
 
 impl State {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// From now on answers close their connections, and `/readyz` says that this server isn't ready.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server was told to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// A new id.

@@ -1,6 +1,7 @@
-//! Around every request: its id, a log line, and errors as problems that carry the id.
+//! Around every request: its id, a log line, what is counted, and errors as problems that carry the id.
 
 use crate::{
+    contract::door,
     error::{Code, Problem},
     extract::state,
 };
@@ -8,9 +9,13 @@ use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderName, HeaderValue},
+    http::{
+        ConnectionType,
+        header::{HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
+use std::time::Instant;
 
 /// The header that names a request in the logs.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -19,7 +24,8 @@ pub const REQUEST_ID: &str = "x-request-id";
 pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
     let state = state(request.request()).clone();
     let id = state.new_id();
-    let began = state.clock.now();
+    let began = Instant::now();
+    let _under_way = state.metrics.begin();
     // Nothing below answers with an error instead of a response: the door, handlers and extractors all make responses.
     let mut response = next.call(request).await?.map_into_boxed_body();
     if response.response().error().is_some() {
@@ -29,11 +35,21 @@ pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
-    let micros = state.clock.now().as_micros() - began.as_micros();
-    let request = response.request();
-    // The pattern and not the path: ids of people stay out of the log.
-    let path = request.match_pattern().unwrap_or_default();
-    tracing::debug!(%id, method = %request.method(), path, status = response.status().as_u16(), micros, "request");
+    if state.is_draining() {
+        // The proxy, or whoever keeps this connection, asks elsewhere next time.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    door::with_operation(response.request(), |operation| {
+        state.metrics.answered(operation.map(|operation| operation.number), status, took);
+        // The operation and not the path: ids of people and what they look for stay out of the log.
+        let (operation, micros) = (operation.map_or("none", |operation| operation.id.as_str()), took.as_micros() as u64);
+        if state.config.log_requests {
+            tracing::info!(%id, operation, status, micros, "request");
+        } else {
+            tracing::debug!(%id, operation, status, micros, "request");
+        }
+    });
     Ok(response)
 }
 

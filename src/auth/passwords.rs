@@ -12,6 +12,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -55,6 +56,7 @@ impl fmt::Debug for Password {
 #[derive(Clone)]
 pub struct Passwords {
     jobs: SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
     random: Random,
 }
 
@@ -71,12 +73,13 @@ impl Passwords {
     pub fn start(config: &Config, random: Random) -> Self {
         let (jobs, queue) = sync_channel(config.password_queue as usize);
         let queue = Arc::new(Mutex::new(queue));
+        let waiting = Arc::<AtomicUsize>::default();
         for number in 0..config.password_threads {
-            let queue = Arc::clone(&queue);
+            let (queue, waiting) = (Arc::clone(&queue), Arc::clone(&waiting));
             let worker = thread::Builder::new().name(format!("passwords-{number}"));
-            worker.spawn(move || work(&queue)).expect("the system gives a thread");
+            worker.spawn(move || work(&queue, &waiting)).expect("the system gives a thread");
         }
-        Self { jobs, random }
+        Self { jobs, waiting, random }
     }
 
     /// The hash to keep, as a PHC string with its own salt. [`Code::QueueFull`] when too many wait.
@@ -96,18 +99,31 @@ impl Passwords {
         answer.await.map_err(Problem::internal)?.map_err(Problem::internal)
     }
 
+    /// How many wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     fn submit(&self, job: Job) -> Result<(), Problem> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Problem::new(Code::QueueFull, "Too many people sign in at this moment. Try again."),
-            TrySendError::Disconnected(_) => Problem::internal("the password threads have ended"),
+        // Counted before a thread can take it, which counts it out.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.jobs.try_send(job).map_err(|error| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => Problem::new(Code::QueueFull, "Too many people sign in at this moment. Try again."),
+                TrySendError::Disconnected(_) => Problem::internal("the password threads have ended"),
+            }
         })
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+fn work(queue: &Mutex<Receiver<Job>>, waiting: &AtomicUsize) {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost());
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        if job.is_ok() {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        }
         // An answer that nobody waits for any more is not worth its work, and if they go meanwhile it is dropped.
         match job {
             Ok(Job::Hash { password, salt, reply }) if !reply.is_closed() => {
@@ -146,11 +162,12 @@ mod tests {
     fn passwords(threads: u32, queue: usize) -> (Passwords, Arc<Mutex<Receiver<Job>>>) {
         let (jobs, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
+        let waiting = Arc::<AtomicUsize>::default();
         for _ in 0..threads {
-            let receiver = Arc::clone(&receiver);
-            thread::spawn(move || work(&receiver));
+            let (receiver, waiting) = (Arc::clone(&receiver), Arc::clone(&waiting));
+            thread::spawn(move || work(&receiver, &waiting));
         }
-        (Passwords { jobs, random: Random::seeded(1) }, receiver)
+        (Passwords { jobs, waiting, random: Random::seeded(1) }, receiver)
     }
 
     #[tokio::test]
@@ -173,6 +190,7 @@ mod tests {
         assert!(futures_util::FutureExt::now_or_never(&mut first).is_none());
         let refused = passwords.hash(Password::new("second in line")).await.unwrap_err();
         assert_eq!(refused.code(), Code::QueueFull);
+        assert_eq!(passwords.waiting(), 1, "the refused one doesn't wait");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     db::Db,
     error::Problem,
+    metrics::Lookups,
     random::{Random, sha256},
 };
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -36,6 +37,7 @@ struct Inner {
     refresh_secs: i64,
     validation: Validation,
     verified: Verified,
+    lookups: Lookups,
 }
 
 /// Every claim is required, so none is an `Option`.
@@ -63,6 +65,7 @@ impl Tokens {
             refresh_secs: config.refresh_token_secs.into(),
             validation: validation(&config.public_url),
             verified: Verified::default(),
+            lookups: Lookups::default(),
         })))
     }
 
@@ -70,7 +73,9 @@ impl Tokens {
     pub fn verify_access(&self, token: &str) -> Option<Uuid> {
         let now = seconds(self.now());
         let hash = sha256(token.as_bytes());
-        let window = match self.0.verified.get(&hash) {
+        let known = self.0.verified.get(&hash);
+        self.0.lookups.count(known.is_some());
+        let window = match known {
             Some(window) => window,
             None => {
                 let window = self.check(token)?;
@@ -98,8 +103,8 @@ impl Tokens {
         })
     }
 
-    /// A new access token.
-    pub(super) fn sign_access(&self, user: Uuid) -> Result<String, Problem> {
+    /// A new access token. Whoever calls this has made sure that it is the user who asks.
+    pub fn sign_access(&self, user: Uuid) -> Result<String, Problem> {
         let at = self.now();
         let now = seconds(at);
         let claims = Claims {
@@ -115,6 +120,11 @@ impl Tokens {
         header.typ = Some(TYP.to_owned());
         header.kid = Some(self.0.keys.kid.clone());
         jsonwebtoken::encode(&header, &claims, &self.0.keys.signing).map_err(Problem::internal)
+    }
+
+    /// How often a token was known already.
+    pub fn lookups(&self) -> &Lookups {
+        &self.0.lookups
     }
 
     /// The public keys, for `/.well-known/jwks.json`.

@@ -31,6 +31,16 @@ pub struct Admitted {
     pub body: Option<Value>,
 }
 
+/// The operation of a request that did not get through.
+struct Refused(Arc<Operation>);
+
+/// Tells which operation a request called, if any, whether it got through or not.
+pub fn with_operation<T>(request: &HttpRequest, tell: impl FnOnce(Option<&Operation>) -> T) -> T {
+    let extensions = request.extensions();
+    let admitted = extensions.get::<Admitted>().map(|admitted| &*admitted.operation);
+    tell(admitted.or_else(|| extensions.get::<Refused>().map(|refused| &*refused.0)))
+}
+
 /// Who is calling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Principal {
@@ -55,7 +65,12 @@ pub async fn pass<B: MessageBody + 'static>(
             request.extensions_mut().insert(admitted);
             next.call(request).await.map(ServiceResponse::map_into_left_body)
         }
-        Err(problem) => Ok(request.error_response(problem).map_into_right_body()),
+        Err(problem) => {
+            if let Ok(operation) = find(&operations, request.method()) {
+                request.extensions_mut().insert(Refused(operation));
+            }
+            Ok(request.error_response(problem).map_into_right_body())
+        }
     }
 }
 

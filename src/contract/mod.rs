@@ -39,6 +39,8 @@ pub struct Contract {
 pub struct Operation {
     /// Its `operationId`.
     pub id: String,
+    /// Its place in the document, from 0.
+    pub number: usize,
     /// Its method.
     pub method: Method,
     /// Its path as in the document, which is also how actix writes it.
@@ -107,7 +109,7 @@ impl Contract {
                 if operation.get("operationId").is_none() {
                     continue;
                 }
-                let operation = compiler.operation(path, method, item, operation)?;
+                let operation = Operation { number: operations.len(), ..compiler.operation(path, method, item, operation)? };
                 let id = operation.id.clone();
                 if operations.insert(id.clone(), Arc::new(operation)).is_some() {
                     return Err(ContractError(format!("operationId {id} is given twice")));
@@ -147,7 +149,7 @@ impl Compiler<'_> {
             Some(_) => Some(self.body(&format!("{at}/requestBody"))?),
             None => None,
         };
-        Ok(Operation { id, method, path: path.to_owned(), security: security(operation)?, parameters, body })
+        Ok(Operation { id, number: 0, method, path: path.to_owned(), security: security(operation)?, parameters, body })
     }
 
     fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {

@@ -108,7 +108,7 @@ async fn sqlite(settings: &Settings) -> Result<Pools, ConnectError> {
 }
 
 /// Takes the lock beside the database file that says which process owns it; the system frees it when the process ends.
-fn own(database: &Path) -> Result<File, ConnectError> {
+pub(super) fn own(database: &Path) -> Result<File, ConnectError> {
     let shown = database.display().to_string();
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");

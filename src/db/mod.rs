@@ -3,6 +3,7 @@
 //! SQL is written once, with `$1` placeholders, and runs on both; where the dialects differ the statement is a
 //! [`Sql::Differs`]. Reads go through [`Db::query`], writes through a [`Tx`] (see [`Db::write`]).
 
+mod backup;
 mod batch;
 mod connect;
 mod migrations;
@@ -10,6 +11,7 @@ mod query;
 mod select;
 mod types;
 
+pub use backup::{BackupError, Copied, back_up, restore};
 pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
 pub use connect::{ConnectError, Settings};
 pub use migrations::{MigrateError, latest_version};
@@ -42,6 +44,26 @@ pub struct Db {
 enum Pools {
     Sqlite { read: SqlitePool, write: SqlitePool, _owner: Arc<File> },
     Postgres(PgPool),
+}
+
+/// How a pool of connections is used.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolUse {
+    /// `read` and `write` on SQLite, `all` on Postgres.
+    pub name: &'static str,
+    /// Open connections that wait.
+    pub idle: u64,
+    /// Open connections that work.
+    pub used: u64,
+    /// Connections it opens at the most.
+    pub most: u64,
+}
+
+impl PoolUse {
+    fn of<D: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<D>) -> Self {
+        let (size, idle) = (u64::from(pool.size()), pool.num_idle() as u64);
+        Self { name, idle, used: size.saturating_sub(idle), most: pool.options().get_max_connections().into() }
+    }
 }
 
 /// Which database a statement is written for.
@@ -122,6 +144,14 @@ impl Db {
     /// Whether the database answers, for readiness.
     pub async fn ping(&self) -> Result<()> {
         self.query("SELECT CAST(1 AS BIGINT)").scalar::<i64>().await.map(|_| ())
+    }
+
+    /// How its pools are used at this moment.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        match &self.pools {
+            Pools::Sqlite { read, write, .. } => vec![PoolUse::of("read", read), PoolUse::of("write", write)],
+            Pools::Postgres(pool) => vec![PoolUse::of("all", pool)],
+        }
     }
 
     /// Closes all connections after the work under way, so that SQLite can checkpoint its log.

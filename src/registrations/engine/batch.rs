@@ -1,6 +1,9 @@
 //! One batch: one transaction, all its answers after COMMIT.
 
-use super::{Answer, Asked, store};
+use super::{
+    Answer, Asked, store,
+    timings::{Meter, Phase},
+};
 use crate::{
     clock::Clock,
     db::{Db, Error, is_foreign_key_violation, is_transient, is_unique_violation},
@@ -10,7 +13,7 @@ use crate::{
         model::{Command, Outcome, Refusal},
     },
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// How often a batch that met another node's change is tried again.
 const ATTEMPTS: usize = 8;
@@ -18,25 +21,29 @@ const ATTEMPTS: usize = 8;
 const ROUNDS: usize = 4;
 
 /// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
-pub async fn run(db: &Db, clock: &Clock, asked: Vec<Asked>) {
+pub async fn run(db: &Db, clock: &Clock, meter: &Arc<Meter>, asked: Vec<Asked>) {
     if asked.is_empty() {
         return;
     }
+    meter.count(asked.iter().map(|asked| asked.since));
+    let began = Instant::now();
     let (commands, answers): (Vec<_>, Vec<_>) = asked.into_iter().map(|asked| (asked.command, asked.answer)).unzip();
     let commands: Arc<[Command]> = commands.into();
-    let results = match attempt(db, clock, &commands).await {
+    let results = match attempt(db, clock, meter, &commands).await {
         Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
         Err(failure) if commands.len() == 1 || failure.unknown => vec![Err(failure.problem()); commands.len()],
         Err(failure) => {
             tracing::error!(error = %failure.error, commands = commands.len(), "a batch failed; its commands are run one by one");
             let mut results: Vec<Answer> = Vec::with_capacity(commands.len());
             for command in commands.iter() {
-                let result = attempt(db, clock, &Arc::<[Command]>::from([command.clone()])).await;
+                let result = attempt(db, clock, meter, &Arc::<[Command]>::from([command.clone()])).await;
                 results.push(result.map(|mut outcomes| outcomes.remove(0)).map_err(|failure| failure.problem()));
             }
             results
         }
     };
+    meter.durations.record_duration(began.elapsed());
+    let _answering = meter.start(Phase::Answer);
     for (answer, result) in answers.into_iter().zip(results) {
         // Who asked may have hung up; the outcome stands all the same, and asking again tells it.
         let _ = answer.send(result);
@@ -71,11 +78,11 @@ impl Failure {
 }
 
 /// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(db: &Db, clock: &Clock, commands: &Arc<[Command]>) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
+async fn attempt(db: &Db, clock: &Clock, meter: &Arc<Meter>, commands: &Arc<[Command]>) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let (task_db, task_clock, task_commands) = (db.clone(), clock.clone(), Arc::clone(commands));
-        let task = db.spawn(async move { once(&task_db, &task_clock, &task_commands).await });
+        let (task_db, task_clock, task_meter, task_commands) = (db.clone(), clock.clone(), Arc::clone(meter), Arc::clone(commands));
+        let task = db.spawn(async move { once(&task_db, &task_clock, &task_meter, &task_commands).await });
         let done = task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()));
         match done {
             Ok(outcomes) => return Ok(outcomes),
@@ -92,22 +99,28 @@ fn met_another_node(error: &Error) -> bool {
     is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
 }
 
-async fn once(db: &Db, clock: &Clock, commands: &[Command]) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
+async fn once(db: &Db, clock: &Clock, meter: &Meter, commands: &[Command]) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
     let mut lines = store::Lines::new();
     for _ in 0..ROUNDS {
-        let mut tx = db.begin().await?;
-        let world = store::load(&mut tx, commands, &lines).await?;
+        let mut tx = meter.time(Phase::Begin, db.begin()).await?;
+        let world = meter.time(Phase::Load, store::load(&mut tx, commands, &lines)).await?;
         // Read after the locks are held: time, as decisions see it, runs in the order of the transactions.
         let now = clock.now();
-        match decide(world, commands, now) {
+        let deciding = meter.start(Phase::Decide);
+        let decided = decide(world, commands, now);
+        drop(deciding);
+        match decided {
             Ok(decided) => {
                 if decided.changes.is_empty() {
                     // Refusals and repeats only: nothing to make durable.
-                    tx.rollback().await?;
+                    meter.time(Phase::Rollback, tx.rollback()).await?;
                     return Ok(decided.outcomes);
                 }
-                store::write(&mut tx, &decided.changes, now).await?;
-                tx.commit().await.map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
+                meter.time(Phase::Write, store::write(&mut tx, &decided.changes, now)).await?;
+                meter
+                    .time(Phase::Commit, tx.commit())
+                    .await
+                    .map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
                 return Ok(decided.outcomes);
             }
             Err(Needs(sessions)) => {

@@ -9,6 +9,9 @@
 
 mod batch;
 mod store;
+mod timings;
+
+pub use timings::{Meter, Phase, Timings};
 
 use super::model::{Command, Outcome, Refusal};
 use crate::{
@@ -18,6 +21,7 @@ use crate::{
     error::{Code, Problem},
 };
 use futures_util::future::BoxFuture;
+use std::{sync::Arc, time::Instant};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -30,6 +34,7 @@ type Answer = Result<Result<Outcome, Refusal>, Problem>;
 struct Asked {
     command: Command,
     answer: oneshot::Sender<Answer>,
+    since: Instant,
 }
 
 enum Work {
@@ -39,7 +44,10 @@ enum Work {
 
 /// The queue's sending end: what handlers book through.
 #[derive(Clone)]
-pub struct Bookings(mpsc::Sender<Work>);
+pub struct Bookings {
+    queue: mpsc::Sender<Work>,
+    meter: Arc<Meter>,
+}
 
 /// The engine's limits.
 #[derive(Clone, Copy, Debug)]
@@ -66,15 +74,16 @@ pub struct Engine {
 pub fn start(db: Db, clock: Clock, settings: Settings) -> (Bookings, Engine) {
     let (queue, work) = mpsc::channel(settings.queue);
     let (stop, stopped) = oneshot::channel();
-    let task = db.clone().spawn(run(db, clock, settings, work, stopped));
-    (Bookings(queue), Engine { stop, task })
+    let meter = Arc::<Meter>::default();
+    let task = db.clone().spawn(run(db, clock, settings, Arc::clone(&meter), work, stopped));
+    (Bookings { queue, meter }, Engine { stop, task })
 }
 
 impl Bookings {
     /// Asks for one thing and waits until it is decided and durable.
     pub async fn ask(&self, command: Command) -> Result<Outcome, Problem> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Work::Command(Asked { command, answer }))?;
+        self.enqueue(Work::Command(Asked { command, answer, since: Instant::now() }))?;
         match answered.await {
             Ok(answer) => answer?.map_err(Problem::from),
             Err(_) => Err(Problem::internal("the engine dropped a command")),
@@ -98,8 +107,24 @@ impl Bookings {
         answered.await.unwrap_or_else(|_| Err(Problem::internal("the engine dropped an edit")))
     }
 
+    /// Where the engine's time has gone since it was started.
+    pub fn timings(&self) -> Timings {
+        self.meter.read()
+    }
+
+    /// What is counted while the engine runs.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// How much waits in the queue, and how much may.
+    pub fn queue(&self) -> (usize, usize) {
+        let most = self.queue.max_capacity();
+        (most - self.queue.capacity(), most)
+    }
+
     fn enqueue(&self, work: Work) -> Result<(), Problem> {
-        self.0.try_send(work).map_err(|error| match error {
+        self.queue.try_send(work).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Problem::new(Code::QueueFull, "Too many bookings at once. Nothing was done; try again in a moment.")
             }
@@ -121,10 +146,18 @@ impl Engine {
     }
 }
 
-async fn run(db: Db, clock: Clock, settings: Settings, mut queue: mpsc::Receiver<Work>, mut stopped: oneshot::Receiver<()>) {
+async fn run(
+    db: Db,
+    clock: Clock,
+    settings: Settings,
+    meter: Arc<Meter>,
+    mut queue: mpsc::Receiver<Work>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut inbox: Vec<Work> = Vec::with_capacity(settings.batch);
     let mut stopping = false;
     loop {
+        let idle = meter.start(Phase::Idle);
         let taken = tokio::select! {
             biased;
             _ = &mut stopped, if !stopping => {
@@ -134,6 +167,7 @@ async fn run(db: Db, clock: Clock, settings: Settings, mut queue: mpsc::Receiver
             }
             taken = queue.recv_many(&mut inbox, settings.batch) => taken,
         };
+        drop(idle);
         if taken == 0 {
             return;
         }
@@ -142,11 +176,11 @@ async fn run(db: Db, clock: Clock, settings: Settings, mut queue: mpsc::Receiver
             match work {
                 Work::Command(asked) => commands.push(asked),
                 Work::Edit(edit) => {
-                    batch::run(&db, &clock, std::mem::take(&mut commands)).await;
+                    batch::run(&db, &clock, &meter, std::mem::take(&mut commands)).await;
                     edit(db.clone()).await;
                 }
             }
         }
-        batch::run(&db, &clock, commands).await;
+        batch::run(&db, &clock, &meter, commands).await;
     }
 }
