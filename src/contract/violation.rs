@@ -8,6 +8,9 @@ use serde_json::Value;
 /// At most this many details a problem: enough to mend a form, not a way to make the server write long answers.
 const MAX_DETAILS: usize = 20;
 
+/// The longest pointer that the contract lets an answer have.
+const MAX_POINTER: usize = 2_000;
+
 /// All that is wrong with `body`, at the places where it is wrong.
 pub fn in_body(validator: &Validator, body: &Value) -> Vec<Detail> {
     let errors = validator.iter_errors(body).flat_map(|error| details(&error));
@@ -33,14 +36,31 @@ fn details(error: &ValidationError<'_>) -> Vec<Detail> {
         // Both point at the object; a form needs the member.
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            vec![detail(format!("{at}/{}", escape(name)), "is required".to_owned())]
+            vec![detail(member(&at, name), "is required".to_owned())]
         }
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             let unknown = unexpected.iter().take(MAX_DETAILS);
-            unknown.map(|name| detail(format!("{at}/{}", escape(name)), "is not a field here".to_owned())).collect()
+            unknown.map(|name| detail(member(&at, name), "is not a field here".to_owned())).collect()
+        }
+        // It is about a name, which has no place of its own.
+        Kind::PropertyNames { error } => {
+            let name = error.instance().as_str().unwrap_or_default();
+            vec![Detail {
+                r#in: In::Body,
+                pointer: Some(member(&at, name)),
+                name: None,
+                code: code(error).to_owned(),
+                detail: format!("its name {}", sentence(error)),
+            }]
         }
         _ => vec![detail(at, sentence(error))],
     }
+}
+
+/// The pointer to a member; to the object itself, if the name is so long that the answer would have no end.
+fn member(object: &str, name: &str) -> String {
+    let pointer = format!("{object}/{}", escape(name));
+    if pointer.len() > MAX_POINTER { object.to_owned() } else { pointer }
 }
 
 /// The validator's sentence with the value masked, so that a password is never sent back.

@@ -1,8 +1,12 @@
 //! What a document changes: the difference between it and the programme there is. Pure: no database, no clock; new ids
 //! come from the caller.
 
+mod sessions;
+
+pub use sessions::SessionDiff;
+
 use super::{
-    document::{Document, EventDocument, RoomDocument, SessionDocument, SpeakerDocument, StreamDocument, WindowDocument},
+    document::{Document, EventDocument, RoomDocument, SpeakerDocument, StreamDocument, WindowDocument},
     store::Current,
     times,
 };
@@ -12,13 +16,14 @@ use crate::{
     keyed::{Form, Keyed},
     registrations::seats::Occupancy,
     rooms::model::{Room, RoomForm},
-    sessions::model::{Fault, PartForm, Session, SessionForm, SessionStatus, SpeakerReference, Waitlist, WaitlistMode, refuse},
+    sessions::model::{Fault, refuse},
     speakers::model::{Speaker, SpeakerForm},
     streams::model::{Stream, StreamForm},
 };
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use sessions::{Names, plan_sessions};
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// Everything that has to be written to make the programme what the document says.
@@ -47,23 +52,6 @@ pub struct Diff<K: Keyed> {
     pub unchanged: usize,
 }
 
-/// What becomes of the sessions.
-#[derive(Default)]
-pub struct SessionDiff {
-    /// New ones with their ids.
-    pub added: Vec<(Uuid, SessionForm)>,
-    /// What they were and what they become.
-    pub changed: Vec<(Session, SessionForm)>,
-    /// Those that the document doesn't have.
-    pub removed: Vec<Session>,
-    /// How many stay as they are.
-    pub unchanged: usize,
-    /// Sessions there are whose seats would change: nobody may have or await one.
-    touched: HashSet<Uuid>,
-    /// Sessions there are whose waitlist would change: nobody may wait.
-    touched_if_waiting: HashSet<Uuid>,
-}
-
 impl Plan {
     /// Compares a document with the programme there is. All that is wrong with the document is one problem.
     pub fn new(current: Current, document: Document, mut new_id: impl FnMut() -> Uuid) -> Result<Self, Problem> {
@@ -90,21 +78,17 @@ impl Plan {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         let Self { event, streams, rooms, speakers, sessions } = self;
-        let no_sessions = sessions.added.is_empty() && sessions.changed.is_empty() && sessions.removed.is_empty();
-        event.is_none() && no_sessions && streams.is_empty() && rooms.is_empty() && speakers.is_empty()
+        event.is_none() && sessions.is_empty() && streams.is_empty() && rooms.is_empty() && speakers.is_empty()
     }
 
     /// Those of the occupied sessions that the plan would take seats or places from: all, if it takes the event back
     /// from the public.
     pub fn hits(&self, occupied: Vec<Occupancy>) -> Vec<Occupancy> {
-        let SessionDiff { touched, touched_if_waiting, .. } = &self.sessions;
         let taken_back = self
             .event
             .as_ref()
             .is_some_and(|(before, after)| before.status == EventStatus::Published && after.status != EventStatus::Published);
-        let hits = |seats: &Occupancy| {
-            taken_back || touched.contains(&seats.session_id) || (seats.waitlisted > 0 && touched_if_waiting.contains(&seats.session_id))
-        };
+        let hits = |seats: &Occupancy| taken_back || self.sessions.hits(seats);
         occupied.into_iter().filter(hits).collect()
     }
 
@@ -168,16 +152,6 @@ impl<K: Keyed> Diff<K> {
             added: self.added.iter().map(|(_, form)| form.key().unwrap_or_default().to_owned()).collect(),
             changed: self.changed.iter().map(|(before, _)| before.common().key.clone()).collect(),
             removed: self.removed.iter().map(|before| before.common().key.clone()).collect(),
-        }
-    }
-}
-
-impl SessionDiff {
-    fn lists(&self) -> ChangeLists {
-        ChangeLists {
-            added: self.added.iter().map(|(_, form)| form.code.clone()).collect(),
-            changed: self.changed.iter().map(|(_, form)| form.code.clone()).collect(),
-            removed: self.removed.iter().map(|session| session.row.code.clone()).collect(),
         }
     }
 }
@@ -270,130 +244,6 @@ where
     (diff, ids)
 }
 
-/// What the document's sessions refer to.
-struct Names<'z> {
-    zone: &'z TimeZone,
-    resized_rooms: HashSet<Uuid>,
-    streams: HashMap<String, Uuid>,
-    rooms: HashMap<String, Uuid>,
-    speakers: HashMap<String, Uuid>,
-}
-
-fn plan_sessions(
-    sessions: Vec<Session>,
-    documents: Vec<SessionDocument>,
-    names: &Names<'_>,
-    new_id: &mut impl FnMut() -> Uuid,
-) -> Result<SessionDiff, Problem> {
-    let mut faults = Vec::new();
-    let mut matches = match_sessions(&sessions, &documents, &mut faults);
-    let mut known: HashMap<Uuid, Session> = sessions.into_iter().map(|session| (session.row.id, session)).collect();
-    let mut diff = SessionDiff::default();
-    for (index, document) in documents.into_iter().enumerate() {
-        let Some(form) = names.session(document, &format!("/sessions/{index}"), &mut faults) else { continue };
-        match matches[index].take().and_then(|id| known.remove(&id)) {
-            None => diff.added.push((new_id(), form)),
-            Some(before) => diff.keep(before, form, &names.resized_rooms),
-        }
-    }
-    refuse(faults)?;
-    diff.removed = known.into_values().collect();
-    diff.removed.sort_by(|a, b| (a.row.starts_at, &a.row.code).cmp(&(b.row.starts_at, &b.row.code)));
-    diff.touched.extend(diff.removed.iter().map(|session| session.row.id));
-    Ok(diff)
-}
-
-/// Which existing session each of the document's is: by id where it has one, else by code among those that are left.
-fn match_sessions(sessions: &[Session], documents: &[SessionDocument], faults: &mut Vec<Fault>) -> Vec<Option<Uuid>> {
-    let ids: HashSet<Uuid> = sessions.iter().map(|session| session.row.id).collect();
-    let mut claimed = HashSet::new();
-    for (index, id) in documents.iter().enumerate().filter_map(|(index, document)| Some((index, document.id?))) {
-        if !ids.contains(&id) {
-            faults.push(Fault::unknown_reference(format!("/sessions/{index}/id"), "is no session of this event"));
-        } else if !claimed.insert(id) {
-            faults.push(Fault::duplicate(format!("/sessions/{index}/id"), "another session in the document has this id"));
-        }
-    }
-    let left = sessions.iter().filter(|session| !claimed.contains(&session.row.id));
-    let by_code: HashMap<&str, Uuid> = left.map(|session| (session.row.code.as_str(), session.row.id)).collect();
-    let mut codes = HashSet::new();
-    let mut found = Vec::with_capacity(documents.len());
-    for (index, document) in documents.iter().enumerate() {
-        if !codes.insert(document.code.as_str()) {
-            faults.push(Fault::duplicate(format!("/sessions/{index}/code"), "another session in the document has this code"));
-        }
-        found.push(document.id.or_else(|| by_code.get(document.code.as_str()).copied()));
-    }
-    found
-}
-
-impl SessionDiff {
-    /// An existing session that the document has.
-    fn keep(&mut self, before: Session, after: SessionForm, resized_rooms: &HashSet<Uuid>) {
-        let (id, form) = (before.row.id, before.form());
-        let sized_by_room = form.capacity.is_none() && form.room_id.is_some_and(|room| resized_rooms.contains(&room));
-        if form.touches_seats(&after, false) || sized_by_room {
-            self.touched.insert(id);
-        } else if form.touches_seats(&after, true) {
-            self.touched_if_waiting.insert(id);
-        }
-        if form == after {
-            self.unchanged += 1;
-        } else {
-            self.changed.push((before, after));
-        }
-    }
-}
-
-impl Names<'_> {
-    /// The editable form of a session of the document; `None` if its times can't be read.
-    fn session(&self, document: SessionDocument, at: &str, faults: &mut Vec<Fault>) -> Option<SessionForm> {
-        let starts_at = read_time(&document.starts_at, format!("{at}/startsAt"), self.zone, faults);
-        let ends_at = read_time(&document.ends_at, format!("{at}/endsAt"), self.zone, faults);
-        let booking = document.booking.map(|window| read_window(&window, &format!("{at}/booking"), self.zone, faults));
-        let mut find = |ids: &HashMap<String, Uuid>, key: Option<String>, field: &str, detail| {
-            let id = ids.get(&key?).copied();
-            if id.is_none() {
-                faults.push(Fault::unknown_reference(format!("{at}/{field}"), detail));
-            }
-            id
-        };
-        let stream_id = find(&self.streams, document.stream, "stream", "the document has no stream with this key");
-        let room_id = find(&self.rooms, document.room, "room", "the document has no room with this key");
-        let mut people = |keys: Vec<String>, list: String| {
-            let people = keys.into_iter().enumerate();
-            let find =
-                |(index, key)| find(&self.speakers, Some(key), &format!("{list}/{index}"), "the document has no speaker with this key");
-            people.filter_map(find).map(|speaker_id| SpeakerReference { speaker_id }).collect()
-        };
-        let chairs = people(document.chairs, "chairs".to_owned());
-        let parts = document.parts.into_iter().enumerate().map(|(index, part)| PartForm {
-            title: part.title,
-            r#abstract: part.r#abstract,
-            audience: part.audience,
-            learning_outcomes: part.learning_outcomes,
-            speakers: people(part.speakers, format!("parts/{index}/speakers")),
-        });
-        let form = SessionForm {
-            parts: parts.collect(),
-            code: document.code,
-            title: document.title,
-            summary: document.summary,
-            starts_at: starts_at?,
-            ends_at: ends_at?,
-            stream_id,
-            room_id,
-            chairs,
-            capacity: document.capacity,
-            waitlist: Waitlist { mode: document.waitlist.and_then(|waitlist| waitlist.mode).unwrap_or(WaitlistMode::None) },
-            booking: booking.unwrap_or_default(),
-            status: document.status.unwrap_or(SessionStatus::Draft),
-        };
-        faults.extend(form.time_faults().into_iter().map(|fault| fault.under(at)));
-        Some(form.tidy())
-    }
-}
-
 fn read_time(text: &str, at: String, zone: &TimeZone, faults: &mut Vec<Fault>) -> Option<crate::clock::Timestamp> {
     let fault = match times::read(text, zone) {
         Ok(instant) => return Some(instant),
@@ -409,190 +259,4 @@ fn read_window(window: &WindowDocument, at: &str, zone: &TimeZone, faults: &mut 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{keyed::Common, sessions::model::SessionRow};
-    use serde_json::{Value, json};
-
-    const NOW: crate::clock::Timestamp = crate::clock::Timestamp::UNIX_EPOCH;
-
-    fn id(n: u128) -> Uuid {
-        Uuid::from_u128(n)
-    }
-
-    fn common(n: u128, key: &str, name: &str) -> Common {
-        Common {
-            id: id(n),
-            event_id: id(1),
-            key: key.into(),
-            name: name.into(),
-            sort_key: name.to_lowercase(),
-            version: 1,
-            created_at: NOW,
-            updated_at: NOW,
-        }
-    }
-
-    fn instant(text: &str) -> crate::clock::Timestamp {
-        text.parse::<jiff::Timestamp>().expect("an instant").into()
-    }
-
-    fn session(n: u128, code: &str, capacity: Option<i64>) -> Session {
-        let row = SessionRow {
-            id: id(n),
-            event_id: id(1),
-            time_zone: Zone::get("Europe/Oslo").expect("a zone"),
-            code: code.into(),
-            title: format!("Session {code}"),
-            summary: None,
-            starts_at: instant("2026-03-11T12:00:00Z"),
-            ends_at: instant("2026-03-11T13:00:00Z"),
-            stream_id: None,
-            stream_name: None,
-            room_id: Some(id(20)),
-            room_name: Some("Hall".into()),
-            capacity,
-            waitlist_mode: WaitlistMode::None,
-            booking: BookingWindow::default(),
-            status: SessionStatus::Published,
-            version: 3,
-            created_at: NOW,
-            updated_at: NOW,
-        };
-        Session { row, chairs: vec![], parts: vec![] }
-    }
-
-    fn current() -> Current {
-        let date = |text: &str| text.to_owned().try_into().expect("a date");
-        Current {
-            event: Event {
-                id: id(1),
-                organisation_id: id(2),
-                slug: "forum".into(),
-                name: "Forum".into(),
-                sort_key: "forum".into(),
-                time_zone: Zone::get("Europe/Oslo").expect("a zone"),
-                starts_on: date("2026-03-11"),
-                ends_on: date("2026-03-13"),
-                status: EventStatus::Published,
-                booking: EventBooking::default(),
-                programme_version: 7,
-                version: 1,
-                created_at: NOW,
-                updated_at: NOW,
-            },
-            streams: vec![],
-            rooms: vec![Room { common: common(20, "hall", "Hall"), capacity: Some(40) }],
-            speakers: vec![],
-            sessions: vec![session(30, "A1", None), session(31, "A2", Some(5))],
-        }
-    }
-
-    fn document() -> Value {
-        let session = |code: &str| {
-            json!({ "code": code, "title": format!("Session {code}"), "startsAt": "2026-03-11T13:00", "endsAt": "2026-03-11T14:00",
-                "room": "hall", "status": "published" })
-        };
-        let mut document = json!({
-            "format": "plenary-programme/1",
-            "event": { "name": "Forum", "timeZone": "Europe/Oslo", "startsOn": "2026-03-11", "endsOn": "2026-03-13" },
-            "rooms": { "hall": { "name": "Hall", "capacity": 40 } },
-            "sessions": [session("A1"), session("A2")],
-        });
-        document["sessions"][1]["capacity"] = json!(5);
-        document
-    }
-
-    fn plan(document: Value) -> Result<Plan, Problem> {
-        let mut next = 100;
-        Plan::new(current(), serde_json::from_value(document).expect("a document"), || {
-            next += 1;
-            id(next)
-        })
-    }
-
-    fn changed(change: impl FnOnce(&mut Value)) -> Plan {
-        let mut document = document();
-        change(&mut document);
-        plan(document).unwrap_or_else(|problem| panic!("{problem}: {:?}", problem.details()))
-    }
-
-    /// The codes of the sessions that the plan would hit, if somebody sat in each and nobody waited.
-    fn hit(plan: &Plan) -> Vec<String> {
-        let seats = |n: u128, code: &str| Occupancy { session_id: id(n), code: code.into(), active: 1, waitlisted: 0 };
-        plan.hits(vec![seats(30, "A1"), seats(31, "A2")]).into_iter().map(|seats| seats.code).collect()
-    }
-
-    #[test]
-    fn what_is_there_already_is_no_change() {
-        let plan = changed(|_| ());
-        assert!(plan.is_empty());
-        assert_eq!(plan.changes(false).unchanged, 3);
-        assert!(hit(&plan).is_empty());
-    }
-
-    #[test]
-    fn a_rooms_new_capacity_hits_only_the_sessions_that_take_theirs_from_it() {
-        let plan = changed(|document| document["rooms"]["hall"]["capacity"] = json!(41));
-        assert!(!plan.is_empty());
-        assert!(plan.sessions.changed.is_empty());
-        assert_eq!(hit(&plan), ["A1"]);
-        assert!(hit(&changed(|document| document["rooms"]["hall"]["name"] = json!("Aula"))).is_empty());
-    }
-
-    #[test]
-    fn titles_move_nobody_and_times_do() {
-        assert!(hit(&changed(|document| document["sessions"][0]["title"] = json!("Other"))).is_empty());
-        assert_eq!(hit(&changed(|document| document["sessions"][1]["endsAt"] = json!("2026-03-11T14:05"))), ["A2"]);
-        assert_eq!(hit(&changed(|document| document["event"]["timeZone"] = json!("Europe/Helsinki"))), ["A1", "A2"]);
-        assert_eq!(hit(&changed(|document| document["event"]["status"] = json!("archived"))), ["A1", "A2"]);
-        assert_eq!(hit(&changed(|document| document["sessions"] = json!([]))), ["A1", "A2"]);
-    }
-
-    #[test]
-    fn a_waitlist_matters_to_those_who_wait() {
-        let plan = changed(|document| document["sessions"][0]["waitlist"] = json!({ "mode": "auto" }));
-        assert!(hit(&plan).is_empty());
-        let waiting = Occupancy { session_id: id(30), code: "A1".into(), active: 2, waitlisted: 1 };
-        assert_eq!(plan.hits(vec![waiting]).len(), 1);
-    }
-
-    #[test]
-    fn a_new_key_is_a_new_thing() {
-        let plan = changed(|document| {
-            document["rooms"] = json!({ "aula": { "name": "Hall", "capacity": 40 } });
-            document["sessions"][0]["room"] = json!("aula");
-            document["sessions"][1].as_object_mut().expect("an object").remove("room");
-        });
-        assert_eq!((plan.rooms.added.len(), plan.rooms.removed.len()), (1, 1));
-        assert_eq!(plan.sessions.changed[0].1.room_id, Some(plan.rooms.added[0].0));
-        assert_eq!(hit(&plan), ["A1", "A2"]);
-    }
-
-    #[test]
-    fn a_code_without_its_old_session_is_a_new_session() {
-        let plan = changed(|document| {
-            document["sessions"][0]["id"] = json!(id(30));
-            document["sessions"][0]["code"] = json!("B1");
-            document["sessions"][1]["code"] = json!("A1");
-        });
-        let changes = plan.changes(true);
-        assert_eq!(
-            (changes.changed.sessions, changes.added.sessions, changes.removed.sessions),
-            (vec!["B1".into()], vec!["A1".into()], vec!["A2".into()])
-        );
-        assert_eq!(hit(&plan), ["A2"], "another code moves nobody");
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once_and_the_first_fault_names_the_problem() {
-        let mut wrong = document();
-        wrong["sessions"][0]["room"] = json!("cellar");
-        wrong["sessions"][1]["startsAt"] = json!("2026-03-29T02:30");
-        wrong["sessions"][1]["id"] = json!(id(99));
-        let problem = plan(wrong).err().expect("a problem");
-        assert_eq!(problem.code(), Code::UnknownReference);
-        let pointers: Vec<&str> = problem.details().iter().filter_map(|detail| detail.pointer.as_deref()).collect();
-        assert_eq!(pointers, ["/sessions/1/id", "/sessions/0/room", "/sessions/1/startsAt"]);
-    }
-}
+mod tests;

@@ -308,3 +308,35 @@ on_both! {
         assert_eq!(app.count("organisations").await, 0);
     }
 }
+
+/// Sends what it is given over a bare connection; the answer, once the server has closed it.
+fn raw(app: &App, pieces: &[&str]) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(app.address.trim_start_matches("http://")).expect("a connection");
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).expect("a timeout");
+    for piece in pieces {
+        stream.write_all(piece.as_bytes()).expect("a piece");
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer and its end");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_does_not_arrive_is_given_up() {
+    let app = App::on_sqlite_with(|config| (config.head_timeout_secs, config.body_timeout_secs) = (1, 1)).await;
+    let head = "POST /v1/auth/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+    let answer = raw(&app, &[head, "{\"name\":"]);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"code\":\"request_timeout\""), "{answer}");
+    let answer = raw(&app, &["GET /livez HTTP/1.1\r\nHost: x"]);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(app.count("users").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_length_that_is_too_large_is_refused_before_the_body() {
+    let app = App::on_sqlite().await;
+    let head = "POST /v1/auth/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n";
+    let answer = raw(&app, &[head]);
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("\"code\":\"body_too_large\""), "{answer}");
+}

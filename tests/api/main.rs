@@ -6,6 +6,7 @@ mod support;
 mod accounts;
 mod attendees;
 mod booking;
+mod browsers;
 mod cli;
 mod contract;
 mod databases;

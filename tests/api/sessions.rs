@@ -176,9 +176,9 @@ on_both! {
             (with(good.clone(), "code", json!(long(33))), "invalid_body", "/code"),
             (with(good.clone(), "title", json!("")), "invalid_body", "/title"),
             (with(good.clone(), "title", json!(long(301))), "invalid_body", "/title too_long"),
-            (with(good.clone(), "title", json!("a\u{0}b")), "invalid_body", "/title"),
+            (with(good.clone(), "title", json!("a\u{0}b")), "invalid_body", "/title null_character"),
             (with(good.clone(), "title", json!("two\nlines")), "invalid_body", "/title pattern"),
-            (with(good.clone(), "summary", json!("a\u{0}b")), "invalid_body", "/summary"),
+            (with(good.clone(), "summary", json!("a\u{0}b")), "invalid_body", "/summary null_character"),
             (with(good.clone(), "capacity", json!(-1)), "invalid_body", "/capacity out_of_range"),
             (with(good.clone(), "capacity", json!(1_000_001)), "invalid_body", "/capacity out_of_range"),
             (with(good.clone(), "capacity", json!("7")), "invalid_body", "/capacity wrong_type"),
@@ -205,13 +205,8 @@ on_both! {
             let answer = app.post(sessions_of(&event)).token(&owner.token).json(&body).send().await.problem(422, code);
             assert!(answer.errors().iter().any(|found| found.starts_with(error)), "{body}: {:?}", answer.errors());
             // A patch takes the same fields, so it refuses the same.
-            let mut patch = body.clone();
-            let title = patch.as_object_mut().expect("an object").remove("title");
-            if let Some(title) = title.filter(|_| error.starts_with("/title")) {
-                patch["title"] = title;
-            }
-            let patched = app.patch(path_of(&session)).token(&owner.token).if_match("*").merge(&patch).send().await.problem(422, code);
-            assert!(patched.errors().iter().any(|found| found.starts_with(error)), "{patch}: {:?}", patched.errors());
+            let patched = app.patch(path_of(&session)).token(&owner.token).if_match("*").merge(&body).send().await.problem(422, code);
+            assert!(patched.errors().iter().any(|found| found.starts_with(error)), "{body}: {:?}", patched.errors());
         }
         for (missing, error) in [("code", "/code required"), ("startsAt", "/startsAt required")] {
             let mut body = good.clone();
