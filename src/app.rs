@@ -106,7 +106,7 @@ impl App {
         extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Self, StartError> {
         config.check()?;
-        let contract = Arc::new(Contract::load()?);
+        let contract = Contract::load()?;
         routes::check(&contract).map_err(StartError::Routes)?;
         let db = open_database(&config).await?;
         let (state, engine) = assemble(surroundings, config, contract, db).await?;

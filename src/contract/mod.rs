@@ -14,7 +14,10 @@ use crate::idempotency;
 use actix_web::http::Method;
 use jsonschema::{PatternOptions, Registry, Validator};
 use serde_json::{Value, json};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 /// The document, as it stands in the repository.
 pub const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
@@ -107,9 +110,14 @@ impl Parameter {
 }
 
 impl Contract {
-    /// Reads and compiles the embedded document.
-    pub fn load() -> Result<Self, ContractError> {
-        Self::parse(OPENAPI_YAML)
+    /// Reads and compiles the embedded document, once a process: the tests start hundreds of servers in one.
+    pub fn load() -> Result<Arc<Self>, ContractError> {
+        static LOADED: OnceLock<Arc<Contract>> = OnceLock::new();
+        if let Some(loaded) = LOADED.get() {
+            return Ok(Arc::clone(loaded));
+        }
+        let compiled = Arc::new(Self::parse(OPENAPI_YAML)?);
+        Ok(Arc::clone(LOADED.get_or_init(|| compiled)))
     }
 
     /// Reads and compiles a document.
