@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
     db::{ConnectError, Db, MigrateError},
+    exports::Slots,
     page::Cursors,
     random::Random,
     registrations::engine,
@@ -146,7 +147,8 @@ pub async fn assemble(
     let cursors = Cursors::new(&crate::auth::installation_secret(&db, "cursors", &random, &clock).await?);
     let passwords = Passwords::start(&config, random.clone());
     let (bookings, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config));
-    let state = State::new(Parts { config, db, clock, random, contract, tokens, passwords, cursors, bookings });
+    let exports = Slots::new(&config);
+    let state = State::new(Parts { config, db, clock, random, contract, tokens, passwords, cursors, bookings, exports });
     Ok((state, engine))
 }
 

@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     contract::Contract,
     db::Db,
+    exports::Slots,
     page::Cursors,
     random::Random,
     registrations::engine::Bookings,
@@ -37,6 +38,8 @@ pub struct Parts {
     pub cursors: Cursors,
     /// The booking engine's queue.
     pub bookings: Bookings,
+    /// How many lists may be given out as files at once.
+    pub exports: Slots,
 }
 
 impl State {

@@ -52,11 +52,19 @@ async fn everything(app: &App, owner: &User, event: &Value) -> Value {
 
 /// The lines that are not blank, of the page or of what stands for it.
 fn lines(page: &str) -> Vec<String> {
-    page.lines().map(|line| line.trim_matches(|c: char| c.is_whitespace() || c == '\u{a0}').to_owned()).filter(|line| !line.is_empty()).collect()
+    page.lines()
+        .map(|line| line.trim_matches(|c: char| c.is_whitespace() || c == '\u{a0}').to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 fn sentences(lines: &[String]) -> Vec<String> {
-    lines.iter().flat_map(|line| line.split_inclusive(". ")).flat_map(|text| text.split_inclusive("? ")).map(|sentence| sentence.trim().to_owned()).collect()
+    lines
+        .iter()
+        .flat_map(|line| line.split_inclusive(". "))
+        .flat_map(|text| text.split_inclusive("? "))
+        .map(|sentence| sentence.trim().to_owned())
+        .collect()
 }
 
 /// The page of a session as it can be made from the API.
