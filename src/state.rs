@@ -9,6 +9,7 @@ use crate::{
     idempotency::InFlight,
     limits::Limits,
     metrics::Metrics,
+    exports::Slots,
     page::Cursors,
     random::Random,
     registrations::engine::Bookings,
@@ -51,6 +52,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Whether it was told to end.
     pub draining: AtomicBool,
+    /// How many lists may be given out as files at once.
+    pub exports: Slots,
 }
 
 impl State {

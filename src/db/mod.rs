@@ -6,6 +6,7 @@
 mod backup;
 mod batch;
 mod connect;
+mod listing;
 mod migrations;
 mod query;
 mod select;
@@ -14,9 +15,10 @@ mod types;
 pub use backup::{BackupError, Copied, back_up, restore};
 pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
 pub use connect::{ConnectError, Settings};
+pub use listing::{Cell, Field, Kind, Listing, ListingOf, Part, Parts, Sink};
 pub use migrations::{MigrateError, latest_version};
 pub use query::{Bind, Query, Record, Sql};
-pub use select::{Keyset, Select};
+pub use select::{Key, Keyset, Select};
 pub use types::Columns;
 pub(crate) use types::text_enum;
 
