@@ -44,7 +44,7 @@ pub struct Db {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { read: SqlitePool, write: SqlitePool, _owner: Arc<File> },
+    Sqlite { read: SqlitePool, write: SqlitePool, owner: Arc<File> },
     Postgres(PgPool),
 }
 
@@ -156,12 +156,14 @@ impl Db {
         }
     }
 
-    /// Closes all connections after the work under way, so that SQLite can checkpoint its log.
+    /// Closes all connections after the work under way, so that SQLite can checkpoint its log, and gives the file free.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { read, write, .. } => {
+            Pools::Sqlite { read, write, owner } => {
                 read.close().await;
                 write.close().await;
+                // At the latest the end of the process frees it.
+                let _ = owner.unlock();
             }
             Pools::Postgres(pool) => pool.close().await,
         }
