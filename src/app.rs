@@ -11,6 +11,9 @@ use crate::{
     config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
     db::{ConnectError, Db, MigrateError},
+    exports::Slots,
+    idempotency::{self, InFlight, Sweeper},
+    limits::{self, Limits},
     metrics::{self, Metrics, MetricsServer},
     page::Cursors,
     random::Random,
@@ -62,6 +65,7 @@ pub struct App {
     server: actix_web::dev::Server,
     state: State,
     engine: engine::Engine,
+    sweeper: Sweeper,
     metrics: Option<MetricsServer>,
     port: u16,
 }
@@ -71,7 +75,7 @@ pub struct App {
 pub struct Surroundings {
     /// The time that registration goes by.
     pub clock: Clock,
-    /// The time that tokens go by: in the demo the real one, though its conference is long over.
+    /// The time that tokens and rate limits go by: in the demo the real one, though its conference is long over.
     pub token_clock: Clock,
     /// Ids and secrets.
     pub random: Random,
@@ -103,14 +107,15 @@ impl App {
         extra: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> Result<Self, StartError> {
         config.check()?;
-        let contract = Arc::new(Contract::load()?);
+        let contract = Contract::load()?;
         routes::check(&contract).map_err(StartError::Routes)?;
         let db = open_database(&config).await?;
         let (state, engine) = assemble(surroundings, config, contract, db).await?;
+        let sweeper = Sweeper::start(state.db.clone(), state.clock.clone());
         let port = listener.local_addr()?.port();
         let metrics = state.config.metrics_bind.map(|address| metrics::serve(&state, address)).transpose()?;
         let server = serve(&state, listener, extra)?;
-        Ok(Self { server, state, engine, metrics, port })
+        Ok(Self { server, state, engine, sweeper, metrics, port })
     }
 
     /// The port it listens on, for listeners that were bound to port 0.
@@ -148,6 +153,7 @@ impl App {
             }
         }
         self.engine.finish().await;
+        self.sweeper.finish().await;
         if let Some(metrics) = self.metrics {
             metrics.stop().await;
         }
@@ -175,14 +181,31 @@ pub async fn assemble(
     db: Db,
 ) -> Result<(State, engine::Engine), StartError> {
     let Surroundings { clock, token_clock, random } = surroundings;
+    let limits = Limits::new(&config, &token_clock);
     let tokens = Tokens::load(&db, &config, token_clock, random.clone()).await?;
     tokens.keep_looking_for_keys();
     let cursors = Cursors::new(&crate::auth::installation_secret(&db, "cursors", &random, &clock).await?);
     let passwords = Passwords::start(&config, random.clone());
     let (bookings, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config));
-    let metrics = Metrics::new(&contract);
-    let draining = AtomicBool::new(false);
-    let state = State::new(Parts { config, db, clock, random, contract, tokens, passwords, cursors, bookings, metrics, draining });
+    let (metrics, draining) = (Metrics::new(&contract), AtomicBool::new(false));
+    let exports = Slots::new(&config);
+    let in_flight = InFlight::default();
+    let state = State::new(Parts {
+        config,
+        db,
+        clock,
+        random,
+        contract,
+        tokens,
+        passwords,
+        cursors,
+        bookings,
+        in_flight,
+        limits,
+        metrics,
+        draining,
+        exports,
+    });
     Ok((state, engine))
 }
 
@@ -230,6 +253,7 @@ fn cors(config: &Config) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH, header::CONTENT_TYPE, header::ACCEPT])
+        .allowed_header(idempotency::HEADER)
         .expose_headers([
             header::ETAG,
             header::LOCATION,
@@ -237,6 +261,9 @@ fn cors(config: &Config) -> Cors {
             header::RETRY_AFTER,
             header::CONTENT_DISPOSITION,
             header::HeaderName::from_static(frame::REQUEST_ID),
+            header::HeaderName::from_static(idempotency::REPLAYED),
+            header::HeaderName::from_static(limits::POLICIES),
+            header::HeaderName::from_static(limits::STANDING),
         ])
         .max_age(3600);
     let cors = if config.origins().next().is_none() { cors.block_on_origin_mismatch(false) } else { cors };

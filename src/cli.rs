@@ -121,7 +121,12 @@ Database:
 Behind a proxy:
   TLS, HTTP/2 and compression belong to the proxy in front. `--public-url` is what
   clients call; tokens are issued for it and good for nothing else, so all nodes
-  must have the same.
+  must have the same. `--trusted-proxies` names the proxy: without it the limits by
+  address take all its clients for one.
+
+Limits:
+  Each node counts for itself, in memory. Used up, a request is answered with 429
+  and `Retry-After`; answers tell of it in `RateLimit-Policy` and `RateLimit`.
 
 Signals:
   SIGTERM, SIGINT     Drain: /readyz says 503; after `--drain-delay-secs` no new

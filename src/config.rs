@@ -1,5 +1,6 @@
 //! Everything the operator can choose: by flag or environment, each limit named with its unit.
 
+use crate::limits::Network;
 use actix_web::http::Uri;
 use clap::{Args, FromArgMatches};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -8,7 +9,9 @@ const DATABASE: &str = "Database";
 const HTTP: &str = "HTTP";
 const SIGNING_IN: &str = "Signing in";
 const BOOKING: &str = "Booking";
+const LIMITS: &str = "Limits";
 const WATCHING: &str = "Watching";
+const EXPORTS: &str = "Exports";
 
 /// Settings that the server doesn't start with; each is a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,8 @@ pub enum ConfigError {
         "the allowed origin {0:?} must be bare: a scheme http or https, a host in lower case and perhaps a port, as in https://app.example.org"
     )]
     Origin(String),
+    #[error("the trusted proxy {0}")]
+    TrustedProxy(String),
     #[error("the signing key file {0:?} can't be read: {1}")]
     SigningKeyFile(PathBuf, #[source] std::io::Error),
     #[error("the verifying key file {0:?} can't be read: {1}")]
@@ -87,6 +92,15 @@ pub struct Config {
     #[arg(long, value_name = "COUNT", help_heading = BOOKING, env = "PLENARY_BOOKING_BATCH", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=8_192))]
     pub booking_batch: u32,
 
+    /// Lists that may be given out as files at once, each with a connection to the database; always one fewer than there
+    /// are connections. More are refused with 503.
+    #[arg(long, value_name = "COUNT", help_heading = EXPORTS, env = "PLENARY_CONCURRENT_EXPORTS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub concurrent_exports: u32,
+
+    /// How long a client may leave the next part of a file untaken before it breaks off, in seconds.
+    #[arg(long, value_name = "SECONDS", help_heading = EXPORTS, env = "PLENARY_EXPORT_PATIENCE_SECS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub export_patience_secs: u32,
+
     /// Threads that serve HTTP; 0 means one per core.
     #[arg(long, value_name = "COUNT", help_heading = HTTP, env = "PLENARY_WORKER_THREADS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
     pub worker_threads: u32,
@@ -116,6 +130,43 @@ pub struct Config {
     /// Log a line for every request: its id, operation, status and how long it took.
     #[arg(long, help_heading = WATCHING, env = "PLENARY_LOG_REQUESTS", value_parser = clap::builder::FalseyValueParser::new())]
     pub log_requests: bool,
+
+    /// Proxies in front, comma separated, as in `10.0.0.7` or `10.0.0.0/8`: only they are believed what
+    /// `X-Forwarded-For` says. Without it all requests through a proxy come from the proxy's address.
+    #[arg(long, help_heading = LIMITS, env = "PLENARY_TRUSTED_PROXIES", value_delimiter = ',', value_name = "ADDRESS")]
+    pub trusted_proxies: Vec<String>,
+
+    /// Requests of a signed-in user in a minute, bookings apart; 0 is no limit, here and below.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_REQUESTS_PER_USER_MINUTE", default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_requests_per_user_minute: u32,
+
+    /// Requests without signing in from one address in a minute: a whole venue may be one address.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_REQUESTS_PER_ADDRESS_MINUTE", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_requests_per_address_minute: u32,
+
+    /// Bookings and cancellations of a user in a minute.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_BOOKINGS_PER_USER_MINUTE", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_bookings_per_user_minute: u32,
+
+    /// Sign-ins from one address in a minute.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_LOGINS_PER_ADDRESS_MINUTE", default_value_t = 600, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_logins_per_address_minute: u32,
+
+    /// Failed sign-ins to an account from one address in an hour; a success starts anew.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_LOGIN_FAILURES_PER_HOUR", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_login_failures_per_hour: u32,
+
+    /// Sign-ins to an account in an hour, from all addresses together but those its owner has signed in from.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_LOGINS_PER_ACCOUNT_HOUR", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_logins_per_account_hour: u32,
+
+    /// New accounts from one address in an hour.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_SIGNUPS_PER_ADDRESS_HOUR", default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_signups_per_address_hour: u32,
+
+    /// Tries to make an account for one email address in an hour.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS, env = "PLENARY_LIMIT_SIGNUPS_PER_ACCOUNT_HOUR", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub limit_signups_per_account_hour: u32,
 }
 
 /// A database URL whose `Debug` hides the password.
@@ -158,6 +209,9 @@ impl Config {
         if let Some(origin) = self.origins().find(|origin| !is_origin(origin)) {
             return Err(ConfigError::Origin(origin.to_owned()));
         }
+        for proxy in self.trusted_proxy_texts() {
+            proxy.parse::<Network>().map_err(ConfigError::TrustedProxy)?;
+        }
         if let Some(path) = &self.signing_key_file {
             std::fs::read(path).map_err(|error| ConfigError::SigningKeyFile(path.clone(), error))?;
         }
@@ -180,6 +234,16 @@ impl Config {
         self.allowed_origins.iter().map(String::as_str).filter(|origin| !origin.is_empty())
     }
 
+    /// The proxies that are believed; a variable that is set to nothing names none. What is no address was refused by
+    /// [`Config::check`].
+    pub fn trusted_proxies(&self) -> impl Iterator<Item = Network> {
+        self.trusted_proxy_texts().filter_map(|text| text.parse().ok())
+    }
+
+    fn trusted_proxy_texts(&self) -> impl Iterator<Item = &str> {
+        self.trusted_proxies.iter().map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
     /// How long a body may take to arrive.
     pub fn body_timeout(&self) -> Duration {
         Duration::from_secs(self.body_timeout_secs.into())
@@ -193,6 +257,11 @@ impl Config {
     /// How long everything is still accepted after the signal to end.
     pub fn drain_delay(&self) -> Duration {
         Duration::from_secs(self.drain_delay_secs.into())
+    }
+
+    /// How long a client may leave the next part of a file untaken.
+    pub fn export_patience(&self) -> Duration {
+        Duration::from_secs(self.export_patience_secs.into())
     }
 
     /// How many threads serve HTTP.

@@ -92,6 +92,8 @@ codes! {
     LastOwner = 409 "last_owner" "The last owner",
     /// Who accepts the invitation is a member of the organisation.
     AlreadyMember = 409 "already_member" "Already a member",
+    /// A request with the same idempotency key is still under way on this node.
+    IdempotencyInFlight = 409 "idempotency_in_flight" "The same request is under way",
     /// If-Match names another version than the current one; the problem carries the current ETag.
     VersionMismatch = 412 "version_mismatch" "It was changed in the meantime",
     /// The body is larger than the operation allows.
@@ -112,8 +114,12 @@ codes! {
     InvalidClaimCode = 422 "invalid_claim_code" "The claim code is not valid",
     /// The token of the invitation is unknown, expired, revoked or was used by somebody else.
     InvalidInvitation = 422 "invalid_invitation" "The invitation is not valid",
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused = 422 "idempotency_key_reused" "The idempotency key was used before",
     /// PATCH, PUT or DELETE without If-Match.
     PreconditionRequired = 428 "precondition_required" "If-Match is required",
+    /// A rate limit is used up; the answer says which one and when to come back.
+    TooManyRequests = 429 "too_many_requests" "Too many requests",
     /// A defect of the server. The detail says nothing; the log does.
     Internal = 500 "internal_error" "Internal error",
     /// A bounded queue is full; nothing was done. Try again.
@@ -274,6 +280,13 @@ impl Problem {
     #[must_use]
     pub fn allowing(mut self, methods: String) -> Self {
         self.0.allow = Some(methods);
+        self
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_after(mut self, secs: u32) -> Self {
+        self.0.retry_after_secs = Some(secs);
         self
     }
 

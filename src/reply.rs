@@ -5,7 +5,10 @@ use crate::{
     extract::{header_text, matches},
     random::sha256,
 };
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
@@ -50,14 +53,46 @@ pub fn tag_of<T: Serialize>(body: &T) -> Result<String, Problem> {
     tagged_text(body).map(|(_, tag)| tag)
 }
 
-/// 201 with the address and the version of what was made.
-pub fn created<T: Serialize>(location: &str, version: i64, body: &T) -> Reply {
-    created_with(location, etag(version), body)
+/// What a creation answers, as data: it can be kept beside an idempotency key and given again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The address of what was made.
+    pub location: Option<String>,
+    /// Its entity tag.
+    pub etag: String,
+    /// JSON.
+    pub body: String,
 }
 
-/// 201 with a tag that is not a version.
-pub fn created_with<T: Serialize>(location: &str, tag: String, body: &T) -> Reply {
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).insert_header((header::ETAG, tag)).json(body))
+impl Answer {
+    /// 201 with the address and the version of what was made.
+    pub fn created<T: Serialize>(location: String, version: i64, body: &T) -> Result<Self, Problem> {
+        Self::created_with(location, etag(version), body)
+    }
+
+    /// 201 with a tag that is not a version.
+    pub fn created_with<T: Serialize>(location: String, etag: String, body: &T) -> Result<Self, Problem> {
+        let body = serde_json::to_string(body).map_err(Problem::internal)?;
+        Ok(Self { status: StatusCode::CREATED.as_u16(), location: Some(location), etag, body })
+    }
+
+    /// With a tag made from the body: 201 with an address, else 200.
+    pub fn hashed<T: Serialize>(location: Option<String>, body: &T) -> Result<Self, Problem> {
+        let body = serde_json::to_string(body).map_err(Problem::internal)?;
+        let status = if location.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+        Ok(Self { status: status.as_u16(), location, etag: tag_from(body.as_bytes()), body })
+    }
+
+    /// The response.
+    pub fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK));
+        if let Some(location) = self.location {
+            response.insert_header((header::LOCATION, location));
+        }
+        response.insert_header((header::ETAG, self.etag)).content_type("application/json").body(self.body)
+    }
 }
 
 /// 200 after a change, with the new version.
@@ -73,8 +108,12 @@ pub fn tagged<T: Serialize>(mut response: HttpResponseBuilder, body: &T) -> Repl
 
 fn tagged_text<T: Serialize>(body: &T) -> Result<(Vec<u8>, String), Problem> {
     let text = serde_json::to_vec(body).map_err(Problem::internal)?;
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&text)[..16]));
+    let tag = tag_from(&text);
     Ok((text, tag))
+}
+
+fn tag_from(text: &[u8]) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(text)[..16]))
 }
 
 /// 204.

@@ -6,6 +6,9 @@ use crate::{
     config::Config,
     contract::Contract,
     db::Db,
+    exports::Slots,
+    idempotency::InFlight,
+    limits::Limits,
     metrics::Metrics,
     page::Cursors,
     random::Random,
@@ -41,10 +44,16 @@ pub struct Parts {
     pub cursors: Cursors,
     /// The booking engine's queue.
     pub bookings: Bookings,
+    /// The idempotency keys under way.
+    pub in_flight: InFlight,
+    /// Who may ask how often.
+    pub limits: Limits,
     /// What is counted while it runs.
     pub metrics: Metrics,
     /// Whether it was told to end.
     pub draining: AtomicBool,
+    /// How many lists may be given out as files at once.
+    pub exports: Slots,
 }
 
 impl State {

@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Problem},
     extract::{Caller, IfMatch, Json, Patch},
     random::Secret,
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
     state::State,
 };
 use actix_web::{HttpRequest, HttpResponse, http::header};
@@ -73,10 +73,11 @@ impl<'u> Me<'u> {
     }
 }
 
-async fn sign_up(state: State, Json(SignUp { email, password, name }): Json<SignUp>) -> Reply {
+async fn sign_up(request: HttpRequest, state: State, Json(SignUp { email, password, name }): Json<SignUp>) -> Reply {
     if password.is_weak(&[email.as_str(), email.local_part(), &name]) {
         return Err(Problem::invalid(Code::WeakPassword, "/password", "The password is too common, or is your own name or address."));
     }
+    state.limits.sign_up(&request, email.as_str())?;
     let hash = state.passwords.hash(password).await?;
     let now = state.clock.now();
     let user = User { id: state.new_id(), email: email.as_str().to_owned(), name, created_at: now, updated_at: now };
@@ -95,17 +96,25 @@ async fn sign_up(state: State, Json(SignUp { email, password, name }): Json<Sign
     });
     write.await?;
     let tag = reply::tag_of(&Me::new(&user, &[]))?;
-    reply::created_with("/v1/me", tag, &user)
+    Ok(Answer::created_with("/v1/me".to_owned(), tag, &user)?.into_response())
 }
 
 /// One answer, after the same time, for an address nobody has and for a wrong password.
-async fn log_in(state: State, Json(LogIn { email, password }): Json<LogIn>) -> Reply {
+async fn log_in(request: HttpRequest, state: State, Json(LogIn { email, password }): Json<LogIn>) -> Reply {
+    let attempt = state.limits.log_in(&request, email.as_str())?;
     let credentials = store::credentials(&state.db, &email).await?;
     let (user, hash) = credentials.map_or((None, None), |found| (Some(found.id), Some(found.password_hash)));
-    let right = state.passwords.verify(password, hash).await?;
+    let right = match state.passwords.verify(password, hash).await {
+        Ok(right) => right,
+        Err(problem) => {
+            attempt.untried();
+            return Err(problem);
+        }
+    };
     let Some(user) = user.filter(|_| right) else {
         return Err(Problem::new(Code::InvalidCredentials, "No account has this email address and password."));
     };
+    attempt.succeeded();
     let tokens = state.tokens.clone();
     signed_in(state.db.write(move |tx| Box::pin(async move { tokens.sign_in(tx, user).await })).await?)
 }

@@ -1,12 +1,14 @@
-//! Around every request: its id, a log line, what is counted, and errors as problems that carry the id.
+//! Around every request: its id, how its rate limits stand, a log line, what is counted, and errors as problems that
+//! carry the id.
 
 use crate::{
     contract::door,
     error::{Code, Problem},
     extract::state,
+    limits::Standing,
 };
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -31,6 +33,10 @@ pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     if response.response().error().is_some() {
         let problem = problem_of(response.response().error(), id);
         response = response.into_response(problem.to_response(Some(id)));
+    }
+    let standing = response.request().extensions_mut().remove::<Standing>();
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
     }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);

@@ -216,7 +216,8 @@ impl<P: Place, A: Access> FromRequest for Guard<P, A> {
     }
 }
 
-async fn find<P: Place>(db: &Db, named: &str, principal: Principal) -> Result<Option<Found>, Problem> {
+/// What stands at a place that a path names.
+pub async fn find<P: Place>(db: &Db, named: &str, principal: Principal) -> Result<Option<Found>, Problem> {
     match (Uuid::try_parse(named), P::PARAM) {
         (Ok(id), _) => find_by_id::<P>(db, id, principal).await,
         (Err(_), "event") => {

@@ -21,6 +21,15 @@ pub struct BodyRule {
     pub(super) media: Vec<(Media, Validator)>,
 }
 
+/// A body that was read.
+#[derive(Default)]
+pub struct Body {
+    /// As it arrived.
+    pub bytes: BytesMut,
+    /// What it says; `None` if there is none and none is needed.
+    pub value: Option<Value>,
+}
+
 /// A media type that a body can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
@@ -46,8 +55,8 @@ impl Media {
 }
 
 impl BodyRule {
-    /// Reads, parses and validates the body; `None` if there is none and none is needed.
-    pub async fn read(&self, headers: &HeaderMap, payload: &mut Payload, deadline: Duration) -> Result<Option<Value>, Problem> {
+    /// Reads, parses and validates the body.
+    pub async fn read(&self, headers: &HeaderMap, payload: &mut Payload, deadline: Duration) -> Result<Body, Problem> {
         if declared_length(headers).is_some_and(|length| length > self.max_bytes as u64) {
             return Err(self.too_large());
         }
@@ -58,7 +67,7 @@ impl BodyRule {
             if self.required {
                 return Err(Problem::new(Code::MalformedBody, "A body is required.").at("", "required", "is required"));
             }
-            return Ok(None);
+            return Ok(Body::default());
         }
         let (media, validator) = self.media(headers)?;
         let value = match media.syntax {
@@ -70,7 +79,7 @@ impl BodyRule {
         };
         let details = violation::in_body(validator, &value);
         if details.is_empty() {
-            return Ok(Some(value));
+            return Ok(Body { bytes, value: Some(value) });
         }
         let problem = Problem::new(Code::InvalidBody, "The body breaks the contract; `errors` says where.");
         Err(details.into_iter().fold(problem, Problem::with_detail))

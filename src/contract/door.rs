@@ -1,24 +1,32 @@
 //! The door: every request passes here before its handler. In this order, so that answers are always the same:
-//! method (405) → token or key (401; 403 for a key without the scope) → path, query, headers (400) → body (408, 413, 415, 400, 422).
+//! method (405) → token or key (401; 403 for a key without the scope) → rate limit (429) → path, query, headers (400) → body (408,
+//! 413, 415, 400, 422).
 //! Who may do it (403, 404) and what the state forbids (409) is the handler's part.
 
-use super::{Kind, Operation, Parameter, Security, violation};
+use super::{Body, Kind, Limit, Operation, Parameter, Security, violation};
 use crate::{
     api_keys::{self, model::KeyHolder},
     auth::Role,
     error::{Code, In, Problem},
+    extract::header_text,
+    idempotency::{self, Key},
+    random::Secret,
     state::State,
+    tickets::store::{self as tickets, Target},
 };
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{Method, header},
+    http::{
+        Method,
+        header::{self, HeaderName},
+    },
     middleware::Next,
     web,
 };
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
 /// What the door found out about a request; handlers reach it through [`crate::extract`].
@@ -31,6 +39,8 @@ pub struct Admitted {
     pub params: Map<String, Value>,
     /// The validated body.
     pub body: Option<Value>,
+    /// The idempotency key, where the operation takes one and it was sent.
+    pub key: Option<Key>,
 }
 
 /// The operation of a request that did not get through.
@@ -114,16 +124,26 @@ pub async fn pass<B: MessageBody + 'static>(
 async fn admit(operations: &PathOperations, request: &mut ServiceRequest) -> Result<Admitted, Problem> {
     let operation = find(operations, request.method())?;
     let state = request.app_data::<web::Data<State>>().expect("the app carries its state").clone();
-    let principal = authenticate(&operation, request, &state).await?;
+    let principal = match authorize(&operation, request, &state).await {
+        Ok(principal) => principal,
+        Err(refused) => {
+            // Guessing tokens counts too.
+            state.limits.admit(request.request(), Limit::General, Principal::Anonymous)?;
+            return Err(refused);
+        }
+    };
+    state.limits.admit(request.request(), operation.limit, principal)?;
     let params = parameters(&operation, request.request())?;
-    let body = match &operation.body {
-        None => None,
+    let Body { bytes, value } = match &operation.body {
+        None => Body::default(),
         Some(rule) => {
             let mut payload = request.take_payload();
             rule.read(request.headers(), &mut payload, state.config.body_timeout()).await?
         }
     };
-    Ok(Admitted { operation, principal, params, body })
+    let sent = if operation.keyed { header_text(request.request(), HeaderName::from_static(idempotency::HEADER)) } else { None };
+    let key = sent.map(|sent| Key::new(&sent, request.method(), request.path(), &bytes));
+    Ok(Admitted { operation, principal, params, body: value, key })
 }
 
 fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, Problem> {
@@ -131,6 +151,14 @@ fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, 
         let allowed: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
         Problem::new(Code::MethodNotAllowed, format!("Allowed here: {}.", allowed.join(", "))).allowing(allowed.join(", "))
     })
+}
+
+/// By the ticket in the link, else by the token.
+async fn authorize(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
+    match ticket(operation, request.request())? {
+        Some((ticket, target)) => redeem(state, ticket, target).await,
+        None => authenticate(operation, request, state).await,
+    }
 }
 
 async fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
@@ -165,20 +193,58 @@ fn with_key(operation: &Operation, holder: KeyHolder) -> Result<Principal, Probl
     }
 }
 
+/// The ticket in a link and what it would have to be for. It counts before a token: who sends one means it.
+fn ticket(operation: &Operation, request: &HttpRequest) -> Result<Option<(Secret, Target)>, Problem> {
+    if !operation.tickets || !request.query_string().contains(tickets::PARAM) {
+        return Ok(None);
+    }
+    let query = query_pairs(request.query_string())?;
+    let mut given = query.iter().filter(|(name, _)| name == tickets::PARAM);
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some((_, ticket)), None) => Ok(Some((Secret(ticket.clone()), Target::new(request.path(), &query)))),
+        (Some(_), Some(_)) => Err(Problem::unauthenticated()),
+    }
+}
+
+async fn redeem(state: &State, ticket: Secret, target: Target) -> Result<Principal, Problem> {
+    let now = state.clock.now();
+    let redeemed = state.db.write(move |tx| Box::pin(async move { Ok(tickets::redeem(tx, &ticket, &target, now).await?) }));
+    redeemed.await?.map(Principal::User).ok_or_else(Problem::unauthenticated)
+}
+
 fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String, Value>, Problem> {
+    let query = query_pairs(request.query_string())?;
+    check_parameters(operation, &query, |parameter| match parameter.place {
+        In::Path => request.match_info().get(&parameter.name).map(Cow::Borrowed),
+        In::Header => header_lines(request, &parameter.name).map(Cow::Owned),
+        In::Query | In::Body => None,
+    })
+}
+
+/// Parameters by name, typed as the contract says: those of the query out of `query`, those of the path and the headers
+/// from `elsewhere`.
+pub fn check_parameters<'r>(
+    operation: &Operation,
+    query: &[(String, String)],
+    elsewhere: impl Fn(&Parameter) -> Option<Cow<'r, str>>,
+) -> Result<Map<String, Value>, Problem> {
     let mut params = Map::new();
     let mut wrong = Vec::new();
-    let query = query_pairs(request.query_string())?;
-    for (name, _) in &query {
-        if !operation.parameters.iter().any(|parameter| parameter.place == In::Query && parameter.name == *name) {
+    for (name, _) in query {
+        let known = operation.parameters.iter().any(|parameter| parameter.place == In::Query && parameter.name == *name);
+        if !known && !(operation.tickets && name == tickets::PARAM) {
             wrong.push((In::Query, name.clone(), "unknown_parameter".to_owned(), "is not a parameter here".to_owned()));
         }
     }
     for parameter in &operation.parameters {
         let mut given: Vec<&str> = Vec::new();
+        let other;
         match parameter.place {
-            In::Path => given.extend(request.match_info().get(&parameter.name)),
-            In::Header => given.extend(request.headers().get(parameter.name.as_str()).and_then(|value| value.to_str().ok())),
+            In::Path | In::Header => {
+                other = elsewhere(parameter);
+                given.extend(other.as_deref());
+            }
             In::Query | In::Body => given.extend(query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value.as_str())),
         }
         if given.is_empty() && parameter.required && parameter.name.eq_ignore_ascii_case("if-match") {
@@ -202,6 +268,14 @@ fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String
     Err(wrong.into_iter().fold(problem, |problem, (place, name, code, detail)| problem.parameter(place, name, code, detail)))
 }
 
+/// Several lines of a header are one list (RFC 9110, section 5.3). What is not text stays in it, as a sign that no
+/// pattern takes.
+fn header_lines(request: &HttpRequest, name: &str) -> Option<String> {
+    let mut lines = request.headers().get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let first = lines.next()?.into_owned();
+    Some(lines.fold(first, |text, line| text + ", " + &line))
+}
+
 impl Parameter {
     fn read(&self, given: &[&str]) -> Result<Option<Value>, (String, String)> {
         let text = match given {
@@ -222,7 +296,8 @@ impl Parameter {
     }
 }
 
-fn query_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+/// The pairs of a query, decoded.
+pub fn query_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let malformed = || Problem::new(Code::InvalidParameter, "The query string is not UTF-8 text in percent-encoding.");
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| malformed())?.into_inner();
     // The decoder replaces what is not UTF-8; unless the sign itself was sent, its presence says so.

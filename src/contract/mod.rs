@@ -7,14 +7,17 @@ pub mod door;
 mod json;
 mod violation;
 
-pub use body::BodyRule;
 pub(crate) use body::parse_yaml;
+pub use body::{Body, BodyRule};
 
-use crate::api_keys::model::Scope;
+use crate::{api_keys::model::Scope, idempotency};
 use actix_web::http::Method;
 use jsonschema::{PatternOptions, Registry, Validator};
 use serde_json::{Value, json};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 /// The document, as it stands in the repository.
 pub const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
@@ -47,10 +50,16 @@ pub struct Operation {
     pub security: Security,
     /// The scope an API key needs; `None` where keys aren't taken.
     pub scope: Option<Scope>,
+    /// Whether a link may carry a ticket in place of a token.
+    pub tickets: bool,
     /// Path, query and header parameters.
     pub parameters: Vec<Parameter>,
     /// What the body must be, where there is one.
     pub body: Option<BodyRule>,
+    /// Whether it takes an `Idempotency-Key`.
+    pub keyed: bool,
+    /// Which rate limit its requests count towards.
+    pub limit: Limit,
 }
 
 /// Who may call an operation, as far as the contract says.
@@ -62,6 +71,21 @@ pub enum Security {
     Optional,
     /// Only with a token.
     Required,
+}
+
+/// Which rate limit the requests of an operation count towards, as `x-rate-limit` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// That of the user, or of the address where nobody is signed in. What is not said is this.
+    General,
+    /// That of the user's bookings.
+    Booking,
+    /// That of sign-ins from the address.
+    LogIn,
+    /// That of new accounts from the address.
+    SignUp,
+    /// None: probes.
+    None,
 }
 
 /// A parameter outside the body.
@@ -83,10 +107,21 @@ enum Kind {
     Boolean,
 }
 
+impl Parameter {
+    fn is_header(&self, name: &str) -> bool {
+        self.place == crate::error::In::Header && self.name.eq_ignore_ascii_case(name)
+    }
+}
+
 impl Contract {
-    /// Reads and compiles the embedded document.
-    pub fn load() -> Result<Self, ContractError> {
-        Self::parse(OPENAPI_YAML)
+    /// Reads and compiles the embedded document, once a process: the tests start hundreds of servers in one.
+    pub fn load() -> Result<Arc<Self>, ContractError> {
+        static LOADED: OnceLock<Arc<Contract>> = OnceLock::new();
+        if let Some(loaded) = LOADED.get() {
+            return Ok(Arc::clone(loaded));
+        }
+        let compiled = Arc::new(Self::parse(OPENAPI_YAML)?);
+        Ok(Arc::clone(LOADED.get_or_init(|| compiled)))
     }
 
     /// Reads and compiles a document.
@@ -119,6 +154,12 @@ impl Contract {
         self.operations.values()
     }
 
+    /// The operation that a link to this path leads to and that a ticket opens, with what the path names.
+    pub fn opened_by_ticket(&self, path: &str) -> Option<(&Arc<Operation>, HashMap<String, String>)> {
+        let links = self.operations.values().filter(|operation| operation.method == Method::GET && operation.tickets);
+        links.into_iter().find_map(|operation| Some((operation, named(&operation.path, path)?)))
+    }
+
     /// The operation of that id.
     pub fn operation(&self, id: &str) -> Option<&Arc<Operation>> {
         self.operations.get(id)
@@ -144,8 +185,9 @@ impl Compiler<'_> {
             Some(_) => Some(self.body(&format!("{at}/requestBody"))?),
             None => None,
         };
-        let (security, scope) = (security(operation)?, scope(operation)?);
-        Ok(Operation { id, number: 0, method, path: path.to_owned(), security, scope, parameters, body })
+        let keyed = parameters.iter().any(|parameter| parameter.is_header(idempotency::HEADER));
+        let ((security, tickets), scope, limit) = (security(operation)?, scope(operation)?, limit(operation)?);
+        Ok(Operation { id, number: 0, method, path: path.to_owned(), security, scope, tickets, parameters, body, keyed, limit })
     }
 
     fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {
@@ -217,16 +259,47 @@ impl Compiler<'_> {
     }
 }
 
-fn security(operation: &Value) -> Result<Security, ContractError> {
+/// What the braces of `template` stand for in `path`; `None` if it is another path.
+fn named(template: &str, path: &str) -> Option<HashMap<String, String>> {
+    let mut names = HashMap::new();
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(names),
+            (Some(wanted), Some(given)) => match wanted.strip_prefix('{').and_then(|wanted| wanted.strip_suffix('}')) {
+                Some(name) => drop(names.insert(name.to_owned(), given.to_owned())),
+                None if wanted == given => {}
+                None => return None,
+            },
+            _ => return None,
+        }
+    }
+}
+
+/// Who may call it, and whether a ticket does for a token.
+fn security(operation: &Value) -> Result<(Security, bool), ContractError> {
     let Some(alternatives) = operation["security"].as_array() else {
         return Err(ContractError(format!("{}: security must be explicit", operation["operationId"])));
     };
     let open = alternatives.iter().any(|alternative| alternative.as_object().is_some_and(serde_json::Map::is_empty));
-    Ok(match (alternatives.is_empty(), open) {
+    let tickets = alternatives.iter().any(|alternative| alternative.get("ticket").is_some());
+    let security = match (alternatives.is_empty(), open) {
         (true, _) => Security::None,
         (false, true) => Security::Optional,
         (false, false) => Security::Required,
-    })
+    };
+    Ok((security, tickets))
+}
+
+fn limit(operation: &Value) -> Result<Limit, ContractError> {
+    match operation.get("x-rate-limit").map(|limit| limit.as_str().unwrap_or_default()) {
+        None => Ok(Limit::General),
+        Some("booking") => Ok(Limit::Booking),
+        Some("login") => Ok(Limit::LogIn),
+        Some("signup") => Ok(Limit::SignUp),
+        Some("none") => Ok(Limit::None),
+        Some(other) => Err(ContractError(format!("{}: there is no rate limit {other:?}", operation["operationId"]))),
+    }
 }
 
 /// The role name beside the scheme `apiKey` (OpenAPI 3.1 allows them with every scheme).

@@ -10,9 +10,10 @@ use crate::{
     db::{self, Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
     extract::{IfMatch, Json, Params, Patch, SignedIn, principal},
+    idempotency::Once,
     page::PageRequest,
     registrations::seats::{self, Occupancy, Touched},
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
     state::State,
 };
 use actix_web::HttpRequest;
@@ -44,7 +45,7 @@ async fn list(request: HttpRequest, state: State, Params(filter): Params<Filter>
     page.reply(&request, events, place, |event| event)
 }
 
-async fn create(state: State, caller: SignedIn, Json(form): Json<EventForm>) -> Reply {
+async fn create(state: State, caller: SignedIn, once: Once, Json(form): Json<EventForm>) -> Reply {
     match guard::role_in(&state.db, form.organisation_id, caller.principal).await? {
         Some(role) if role.manages() => {}
         Some(_) => return Err(Problem::forbidden()),
@@ -53,8 +54,13 @@ async fn create(state: State, caller: SignedIn, Json(form): Json<EventForm>) -> 
     }
     let valid = form.validate("")?;
     let (id, now) = (state.new_id(), state.clock.now());
-    let event = state.db.write(move |tx| Box::pin(async move { store::insert(tx, id, &valid, now).await.map_err(slug_taken) })).await?;
-    reply::created(&format!("/v1/events/{id}"), event.version, &event)
+    let write = once.write(&state, move |tx| {
+        Box::pin(async move {
+            let event = store::insert(tx, id, &valid, now).await.map_err(slug_taken)?;
+            Answer::created(format!("/v1/events/{id}"), event.version, &event)
+        })
+    });
+    write.await
 }
 
 async fn get(request: HttpRequest, state: State, guard: Guard<guard::OfEvent, Public>) -> Reply {

@@ -7,8 +7,9 @@ use crate::{
     error::{Code, Problem},
     events::store::bump_programme,
     extract::{IfMatch, Json, Params, Patch},
+    idempotency::Once,
     page::PageRequest,
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
     state::State,
 };
 use actix_web::HttpRequest;
@@ -36,16 +37,16 @@ pub async fn list<K: Keyed>(
 }
 
 /// Adds one to an event.
-pub async fn create<K: Keyed>(state: State, guard: Guard<OfEvent, Manage>, Json(form): Json<K::Form>) -> Reply {
+pub async fn create<K: Keyed>(state: State, guard: Guard<OfEvent, Manage>, once: Once, Json(form): Json<K::Form>) -> Reply {
     let (event_id, id, now) = (guard.event_id(), state.new_id(), state.clock.now());
-    let write = state.db.write(move |tx| {
+    let write = once.write(&state, move |tx| {
         Box::pin(async move {
             bump_programme(tx, event_id).await?;
-            store::insert::<K>(tx, event_id, id, &form, now).await.map_err(key_taken)
+            let made = store::insert::<K>(tx, event_id, id, &form, now).await.map_err(key_taken)?;
+            Answer::created(format!("{}/{id}", K::PATH), made.common().version, &made)
         })
     });
-    let made = write.await?;
-    reply::created(&format!("{}/{id}", K::PATH), made.common().version, &made)
+    write.await
 }
 
 /// Reads one.

@@ -13,8 +13,9 @@ use crate::{
     db::is_foreign_key_violation,
     error::{Code, Problem},
     extract::{Caller, IfMatch, Json, Patch},
+    idempotency::Once,
     page::PageRequest,
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
     state::State,
     text::fold,
 };
@@ -31,21 +32,23 @@ async fn list(request: HttpRequest, state: State, Caller(user): Caller, page: Pa
     page.reply(&request, rows, |row: &Organisation| (row.sort_key.clone(), row.id), |row| row)
 }
 
-async fn create(state: State, Caller(user): Caller, Json(OrganisationForm { name }): Json<OrganisationForm>) -> Reply {
+async fn create(state: State, Caller(user): Caller, once: Once, Json(OrganisationForm { name }): Json<OrganisationForm>) -> Reply {
     let now = state.clock.now();
     let (id, member_id) = (state.new_id(), state.new_id());
     let organisation = Organisation { id, sort_key: fold(&name), name, role: Role::Owner, created_at: now, updated_at: now };
-    let added = organisation.clone();
-    let write = state.db.write(move |tx| {
+    let answer = Answer::created_with(format!("/v1/organisations/{id}"), reply::tag_of(&organisation)?, &organisation)?;
+    let write = once.write(&state, move |tx| {
         Box::pin(async move {
-            store::add(tx, &added).await?;
-            let owner = store::add_member(tx, member_id, id, user, Role::Owner, now).await;
-            // A token outlives its user by minutes.
-            owner.map_err(|error| if is_foreign_key_violation(&error) { Problem::unauthenticated() } else { error.into() })
+            store::add(tx, &organisation).await?;
+            match store::add_member(tx, member_id, id, user, Role::Owner, now).await {
+                Ok(()) => Ok(answer),
+                // A token outlives its user by minutes.
+                Err(error) if is_foreign_key_violation(&error) => Err(Problem::unauthenticated()),
+                Err(error) => Err(error.into()),
+            }
         })
     });
-    write.await?;
-    reply::created_with(&format!("/v1/organisations/{id}"), reply::tag_of(&organisation)?, &organisation)
+    write.await
 }
 
 async fn get(request: HttpRequest, state: State, member: Membership<Anyone>) -> Reply {

@@ -1,7 +1,7 @@
 //! Booking and cancelling, and reading registrations.
 
 use super::{
-    availability,
+    availability, engine,
     model::{Actor, CancelReason, Command, IfFull, Outcome, Status, Who},
     roster,
     store::{self, MineRow, Shown},
@@ -13,21 +13,24 @@ use crate::{
     db::Keyset,
     error::Problem,
     extract::{Caller, Json, Params, SignedIn},
+    idempotency::Once,
     page::PageRequest,
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
     sessions::model::SessionStatus,
     state::State,
 };
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::{HttpRequest, HttpResponse};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Their routes.
 pub fn routes(registrar: &mut Registrar) {
     registrar
         .on("createRegistration", create)
-        .on("listSessionRegistrations", roster::list)
+        .on("listSessionRegistrations", roster::of_session)
+        .on("listEventRegistrations", roster::of_event)
         .on("getRegistration", get)
         .on("cancelRegistration", cancel)
         .on("listMyRegistrations", mine)
@@ -70,21 +73,6 @@ impl RegistrationView {
         }
     }
 
-    /// Its cells in a table: id, seq, status, position, created, cancelled, reason.
-    pub fn cells(&self) -> [String; 7] {
-        let position = self.position.map(|position| position.to_string());
-        let cancelled_at = self.cancelled_at.map(|at| at.to_string());
-        [
-            self.id.to_string(),
-            self.seq.to_string(),
-            self.status.as_str().to_owned(),
-            position.unwrap_or_default(),
-            self.created_at.to_string(),
-            cancelled_at.unwrap_or_default(),
-            self.cancel_reason.map(|reason| reason.as_str().to_owned()).unwrap_or_default(),
-        ]
-    }
-
     fn of(outcome: Outcome) -> Self {
         let registration = outcome.registration;
         Self {
@@ -115,7 +103,7 @@ struct Create {
     if_full: Option<IfFull>,
 }
 
-async fn create(state: State, caller: SignedIn, Params(path): Params<SessionPath>, Json(body): Json<Create>) -> Reply {
+async fn create(state: State, caller: SignedIn, once: Once, Params(path): Params<SessionPath>, Json(body): Json<Create>) -> Reply {
     let (who, organiser) = match body.attendee_id {
         None if caller.principal.user().is_none() => {
             return Err(Problem::key_forbidden("An API key books for attendees: name one in attendeeId."));
@@ -130,14 +118,30 @@ async fn create(state: State, caller: SignedIn, Params(path): Params<SessionPath
         if_full: body.if_full,
         actor: Actor { user_id: caller.id, organiser },
     };
-    let outcome = state.bookings.ask(command).await?;
-    let created = outcome.created;
-    let view = settle(&state, outcome).await?;
-    let mut response = if created { HttpResponse::Created() } else { HttpResponse::Ok() };
-    if created {
-        response.insert_header((header::LOCATION, format!("/v1/registrations/{}", view.id)));
+    let Some(claim) = once.claim(&state)? else {
+        let outcome = state.bookings.ask(command).await?;
+        let created = outcome.created;
+        return Ok(answer(created, &settle(&state, outcome).await?)?.into_response());
+    };
+    match state.bookings.ask_once(command, Arc::clone(&claim), made).await? {
+        engine::Once::Replay(stored) => claim.replay(stored),
+        engine::Once::Done(outcome) if outcome.created => Ok(answer(true, &RegistrationView::of(outcome))?.into_response()),
+        engine::Once::Done(outcome) => {
+            // It was there before and nothing was written; what is said of it is kept for itself.
+            let answer = answer(false, &settle(&state, outcome).await?)?;
+            claim.write(&state, |_| Box::pin(async move { Ok(answer) })).await
+        }
     }
-    reply::tagged(response, &view)
+}
+
+/// What is answered to a registration that is new or was there.
+fn answer(created: bool, view: &RegistrationView) -> Result<Answer, Problem> {
+    Answer::hashed(created.then(|| format!("/v1/registrations/{}", view.id)), view)
+}
+
+/// The same for the engine, which keeps it beside the idempotency key of what it made.
+fn made(outcome: &Outcome) -> Option<Answer> {
+    outcome.created.then(|| answer(true, &RegistrationView::of(outcome.clone())).ok()).flatten()
 }
 
 /// Whether the caller acts as organiser in booking for this attendee; refuses who may not.

@@ -18,9 +18,10 @@ use crate::{
         store::{bump_programme, lock_programme},
     },
     extract::{IfMatch, Json, Params, Patch},
+    idempotency::Once,
     page::PageRequest,
     registrations::seats::{self, Touched},
-    reply::{self, Reply},
+    reply::{self, Answer, Reply},
     sessions::model::Fault,
     state::State,
     text,
@@ -164,12 +165,17 @@ async fn get(request: HttpRequest, state: State, guard: Guard<OfSession, Public>
     reply::versioned(&request, session.row.version, &SessionView::from(session))
 }
 
-async fn create(state: State, guard: Guard<OfEvent, Manage>, Json(form): Json<SessionForm>) -> Reply {
+async fn create(state: State, guard: Guard<OfEvent, Manage>, once: Once, Json(form): Json<SessionForm>) -> Reply {
     let form = form.tidy();
     refuse(form.faults())?;
     let (id, event_id, now) = (state.new_id(), guard.event_id(), state.clock.now());
-    let session = state.db.write(move |tx| Box::pin(insert(tx, event_id, id, form, now))).await?;
-    reply::created(&format!("/v1/sessions/{id}"), session.row.version, &SessionView::from(session))
+    let write = once.write(&state, move |tx| {
+        Box::pin(async move {
+            let session = insert(tx, event_id, id, form, now).await?;
+            Answer::created(format!("/v1/sessions/{id}"), session.row.version, &SessionView::from(session))
+        })
+    });
+    write.await
 }
 
 async fn insert(tx: &mut Tx, event_id: Uuid, id: Uuid, form: SessionForm, now: Timestamp) -> Result<Session, Problem> {

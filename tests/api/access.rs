@@ -15,20 +15,23 @@ const CALLERS: [&str; 10] =
     ["anonymous", "stranger", "attendee", "door", "viewer", "organiser", "owner", "foreign owner", "key", "foreign key"];
 
 /// What each of [`CALLERS`] gets; `+` passes. Keys have all scopes.
+#[rustfmt::skip]
 const RULES: &[(&str, [&str; 10])] = &[
-    //                 anon   strang attend door   viewer organi owner  foreig key    foreign key
-    ("anyone", ["+", "+", "+", "+", "+", "+", "+", "+", "+", "+"]),
-    ("users", ["401", "+", "+", "+", "+", "+", "+", "+", "403", "403"]),
-    ("draft", ["404", "404", "404", "+", "+", "+", "+", "404", "+", "404"]),
-    ("staff", ["401", "404", "404", "+", "+", "+", "+", "404", "+", "404"]),
-    ("members", ["401", "404", "404", "+", "+", "+", "+", "404", "403", "403"]),
-    ("managers", ["401", "404", "404", "403", "403", "+", "+", "404", "+", "404"]),
-    ("managers body", ["401", "422", "422", "403", "403", "+", "+", "422", "+", "422"]),
-    ("own", ["401", "404", "+", "403", "403", "+", "+", "404", "+", "404"]),
-    ("own or staff", ["401", "404", "+", "+", "+", "+", "+", "404", "+", "404"]),
-    ("own body", ["401", "422", "+", "403", "403", "+", "+", "422", "+", "422"]),
-    ("owners", ["401", "404", "404", "403", "403", "403", "+", "404", "403", "403"]),
-    ("owner or self", ["401", "404", "404", "+", "403", "403", "+", "404", "403", "403"]),
+    //                   anon   stra   atte   door   view   orga   owner  for.o  key    for.k
+    ("anyone",          ["+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "+"]),
+    ("users",           ["401", "+",   "+",   "+",   "+",   "+",   "+",   "+",   "403", "403"]),
+    ("draft",           ["404", "404", "404", "+",   "+",   "+",   "+",   "404", "+",   "404"]),
+    ("staff",           ["401", "404", "404", "+",   "+",   "+",   "+",   "404", "+",   "404"]),
+    ("staff ticket",    ["401", "422", "422", "+",   "+",   "+",   "+",   "422", "403", "403"]),
+    ("members",         ["401", "404", "404", "+",   "+",   "+",   "+",   "404", "403", "403"]),
+    ("managers",        ["401", "404", "404", "403", "403", "+",   "+",   "404", "+",   "404"]),
+    ("managers body",   ["401", "422", "422", "403", "403", "+",   "+",   "422", "+",   "422"]),
+    ("managers ticket", ["401", "422", "422", "403", "403", "+",   "+",   "422", "403", "403"]),
+    ("own",             ["401", "404", "+",   "403", "403", "+",   "+",   "404", "+",   "404"]),
+    ("own or staff",    ["401", "404", "+",   "+",   "+",   "+",   "+",   "404", "+",   "404"]),
+    ("own body",        ["401", "422", "+",   "403", "403", "+",   "+",   "422", "+",   "422"]),
+    ("owners",          ["401", "404", "404", "403", "403", "403", "+",   "404", "403", "403"]),
+    ("owner or self",   ["401", "404", "404", "+",   "403", "403", "+",   "404", "403", "403"]),
 ];
 
 struct Row(&'static str, &'static str, &'static str, &'static str, u16);
@@ -123,6 +126,11 @@ const MATRIX: &[Row] = &[
 
     Row("listSessionRegistrations", "GET /v1/sessions/{session}/registrations", "", "staff", 200),
     Row("listSessionRegistrations", "GET /v1/sessions/{session}/registrations?format=csv", "", "staff", 200),
+    Row("listEventRegistrations", "GET /v1/events/{event}/registrations", "", "staff", 200),
+    Row("listEventRegistrations", "GET /v1/events/{draft}/registrations?format=ndjson", "", "staff", 200),
+    Row("createTicket", "POST /v1/tickets", r#"{"path":"/v1/sessions/{session}/registrations?format=csv"}"#, "staff ticket", 201),
+    Row("createTicket", "POST /v1/tickets", r#"{"path":"/v1/events/{event}/registrations?format=csv"}"#, "staff ticket", 201),
+    Row("createTicket", "POST /v1/tickets", r#"{"path":"/v1/events/{event}/attendees?format=csv"}"#, "managers ticket", 201),
     Row("createRegistration", "POST /v1/sessions/{session}/registrations", r#"{"attendeeId":"{attendee}"}"#, "own body", 200),
     Row("createRegistration", "POST /v1/sessions/{session}/registrations", r#"{"attendeeId":"{guest}"}"#, "managers body", 200),
     Row("getRegistration", "GET /v1/registrations/{registration}", "", "own or staff", 200),
@@ -263,6 +271,7 @@ impl<'a> World<'a> {
             "api_keys",
             "attendees",
             "events",
+            "idempotency_keys",
             "invitations",
             "journal",
             "members",
@@ -273,6 +282,7 @@ impl<'a> World<'a> {
             "sessions",
             "speakers",
             "streams",
+            "tickets",
             "users",
         ] {
             written.insert(table.to_owned(), self.app.count(table).await);

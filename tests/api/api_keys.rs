@@ -95,6 +95,25 @@ on_both! {
         app.post(format!("/v1/registrations/{}/cancel", booked.as_id())).token(secret(&other)).send().await.problem(404, "not_found");
     }
 
+    async fn idempotency_keys_and_limits_are_each_api_keys_own(app: App) {
+        let anna = app.user("anna").await;
+        let event = app.event(&anna, json!({})).await;
+        let [one, two] = [key(&app, &anna, &event["organisationId"], &["attendees:write"]).await, key(&app, &anna, &event["organisationId"], &["attendees:write"]).await];
+        let path = format!("/v1/events/{}/attendees", event.as_id());
+        let add = |key: &Value| {
+            let call = app.post(&path).token(secret(key)).header("idempotency-key", "\"first\"").json(&json!({ "name": "Ola" }));
+            async move { call.send().await.expect(201) }
+        };
+        let made = add(&one).await;
+        let again = add(&one).await;
+        assert_eq!((again.header("idempotency-replayed"), &again.json), (Some("true"), &made.json));
+        assert_ne!(add(&two).await.json.as_id(), made.json.as_id());
+        assert_eq!(app.count("attendees").await, 2);
+        let left = |answer: &Answer| answer.header("ratelimit").expect("a limit").to_owned();
+        let (first, other) = (left(&app.get(&path).token(secret(&one)).send().await), left(&app.get(&path).token(secret(&two)).send().await));
+        assert_ne!(first, other, "two keys, two limits");
+    }
+
     async fn contacts_on_a_roster_need_a_scope_of_their_own(app: App) {
         let anna = app.user("anna").await;
         let event = app.event(&anna, json!({})).await;

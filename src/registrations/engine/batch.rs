@@ -1,7 +1,9 @@
 //! One batch: one transaction, all its answers after COMMIT.
 
 use super::{
-    Answer, Asked, store,
+    Answered, Asked, Verdict,
+    keys::{self, Keys, Replays},
+    store,
     timings::{Meter, Phase},
 };
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     error::{Code, Problem},
     registrations::{
         decide::{Needs, decide},
-        model::{Command, Outcome, Refusal},
+        model::Command,
     },
 };
 use std::{sync::Arc, time::Instant};
@@ -27,26 +29,46 @@ pub async fn run(db: &Db, clock: &Clock, meter: &Arc<Meter>, asked: Vec<Asked>) 
     }
     meter.count(asked.iter().map(|asked| asked.since));
     let began = Instant::now();
-    let (commands, answers): (Vec<_>, Vec<_>) = asked.into_iter().map(|asked| (asked.command, asked.answer)).unzip();
-    let commands: Arc<[Command]> = commands.into();
-    let results = match attempt(db, clock, meter, &commands).await {
-        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-        Err(failure) if commands.len() == 1 || failure.unknown => vec![Err(failure.problem()); commands.len()],
+    let (mut commands, mut answers, mut keys) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()), Keys::new());
+    for (place, asked) in asked.into_iter().enumerate() {
+        keys.extend(asked.keyed.map(|keyed| (place, keyed)));
+        commands.push(asked.command);
+        answers.push(asked.answer);
+    }
+    let batch = Arc::new(Batch { commands, keys });
+    let results = match attempt(db, clock, meter, &batch).await {
+        Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+        Err(failure) if answers.len() == 1 || failure.unknown => answers.iter().map(|_| Err(failure.problem())).collect(),
         Err(failure) => {
-            tracing::error!(error = %failure.error, commands = commands.len(), "a batch failed; its commands are run one by one");
-            let mut results: Vec<Answer> = Vec::with_capacity(commands.len());
-            for command in commands.iter() {
-                let result = attempt(db, clock, meter, &Arc::<[Command]>::from([command.clone()])).await;
-                results.push(result.map(|mut outcomes| outcomes.remove(0)).map_err(|failure| failure.problem()));
+            tracing::error!(error = %failure.error, commands = answers.len(), "a batch failed; its commands are run one by one");
+            let mut results: Vec<Answered> = Vec::with_capacity(answers.len());
+            for place in 0..answers.len() {
+                let result = attempt(db, clock, meter, &Arc::new(batch.one(place))).await;
+                results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
             }
             results
         }
     };
+    // Its keys are free again before anybody is answered, else who repeats at once is told that it is under way.
+    drop(batch);
     meter.durations.record_duration(began.elapsed());
     let _answering = meter.start(Phase::Answer);
     for (answer, result) in answers.into_iter().zip(results) {
         // Who asked may have hung up; the outcome stands all the same, and asking again tells it.
         let _ = answer.send(result);
+    }
+}
+
+struct Batch {
+    commands: Vec<Command>,
+    keys: Keys,
+}
+
+impl Batch {
+    /// One of its commands alone.
+    fn one(&self, place: usize) -> Self {
+        let keys = self.keys.get(&place).map(|keyed| (0, keyed.clone()));
+        Self { commands: vec![self.commands[place].clone()], keys: keys.into_iter().collect() }
     }
 }
 
@@ -78,14 +100,14 @@ impl Failure {
 }
 
 /// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(db: &Db, clock: &Clock, meter: &Arc<Meter>, commands: &Arc<[Command]>) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
+async fn attempt(db: &Db, clock: &Clock, meter: &Arc<Meter>, batch: &Arc<Batch>) -> Result<Vec<Verdict>, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let (task_db, task_clock, task_meter, task_commands) = (db.clone(), clock.clone(), Arc::clone(meter), Arc::clone(commands));
-        let task = db.spawn(async move { once(&task_db, &task_clock, &task_meter, &task_commands).await });
+        let (task_db, task_clock, task_meter, task_batch) = (db.clone(), clock.clone(), Arc::clone(meter), Arc::clone(batch));
+        let task = db.spawn(async move { once(&task_db, &task_clock, &task_meter, &task_batch).await });
         let done = task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()));
         match done {
-            Ok(outcomes) => return Ok(outcomes),
+            Ok(verdicts) => return Ok(verdicts),
             Err(failure) if !failure.unknown && met_another_node(&failure.error) => last = Some(failure),
             Err(failure) => return Err(failure),
         }
@@ -93,35 +115,39 @@ async fn attempt(db: &Db, clock: &Clock, meter: &Arc<Meter>, commands: &Arc<[Com
     Err(last.unwrap_or_else(|| Error::Protocol("no attempt was made".into()).into()))
 }
 
-/// A unique violation is another node's attendee or registration that was not there when we looked, a foreign key
+/// A unique violation is another node's attendee, registration or key that was not there when we looked, a foreign key
 /// violation an attendee or session that another node removed since.
 fn met_another_node(error: &Error) -> bool {
     is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
 }
 
-async fn once(db: &Db, clock: &Clock, meter: &Meter, commands: &[Command]) -> Result<Vec<Result<Outcome, Refusal>>, Failure> {
+async fn once(db: &Db, clock: &Clock, meter: &Meter, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
     let mut lines = store::Lines::new();
     for _ in 0..ROUNDS {
         let mut tx = meter.time(Phase::Begin, db.begin()).await?;
-        let world = meter.time(Phase::Load, store::load(&mut tx, commands, &lines)).await?;
+        let replays = Replays::find(&mut tx, &batch.keys, clock.now()).await?;
+        let commands = replays.rest(&batch.commands);
+        let world = meter.time(Phase::Load, store::load(&mut tx, &commands, &lines)).await?;
         // Read after the locks are held: time, as decisions see it, runs in the order of the transactions.
         let now = clock.now();
         let deciding = meter.start(Phase::Decide);
-        let decided = decide(world, commands, now);
+        let decided = decide(world, &commands, now);
         drop(deciding);
         match decided {
             Ok(decided) => {
+                let verdicts = replays.weave(decided.outcomes);
                 if decided.changes.is_empty() {
                     // Refusals and repeats only: nothing to make durable.
                     meter.time(Phase::Rollback, tx.rollback()).await?;
-                    return Ok(decided.outcomes);
+                    return Ok(verdicts);
                 }
                 meter.time(Phase::Write, store::write(&mut tx, &decided.changes, now)).await?;
+                keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
                 meter
                     .time(Phase::Commit, tx.commit())
                     .await
                     .map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
-                return Ok(decided.outcomes);
+                return Ok(verdicts);
             }
             Err(Needs(sessions)) => {
                 tx.rollback().await?;

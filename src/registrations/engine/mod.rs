@@ -8,6 +8,7 @@
 //! programme that can change seats or eligibility take their turn in the same queue.
 
 mod batch;
+mod keys;
 mod store;
 mod timings;
 
@@ -19,6 +20,8 @@ use crate::{
     config::Config,
     db::{Db, Tx},
     error::{Code, Problem},
+    idempotency::{Claim, Stored},
+    reply::Answer,
 };
 use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Instant};
@@ -27,13 +30,44 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// What was decided about a command.
+type Decision = Result<Outcome, Refusal>;
+
+/// What a command comes to.
+enum Verdict {
+    Decided(Decision),
+    /// Its idempotency key was used before.
+    Replay(Stored),
+}
+
 /// The answer to a command: decided and committed, or failed as a whole.
-type Answer = Result<Result<Outcome, Refusal>, Problem>;
+type Answered = Result<Verdict, Problem>;
+
+/// An idempotency key on a command.
+#[derive(Clone)]
+struct Keyed {
+    claim: Arc<Claim>,
+    render: Render,
+}
+
+/// What is answered to an outcome, to be kept beside its key. `None` if the command had no effect: what it tells was
+/// true before, and who asks again may be told what is true then.
+pub type Render = fn(&Outcome) -> Option<Answer>;
+
+/// What comes of a command that carries an idempotency key.
+#[derive(Debug)]
+pub enum Once {
+    /// It was done now.
+    Done(Outcome),
+    /// The key was used before.
+    Replay(Stored),
+}
 
 /// A command with who waits for its answer.
 struct Asked {
     command: Command,
-    answer: oneshot::Sender<Answer>,
+    keyed: Option<Keyed>,
+    answer: oneshot::Sender<Answered>,
     since: Instant,
 }
 
@@ -82,10 +116,25 @@ pub fn start(db: Db, clock: Clock, settings: Settings) -> (Bookings, Engine) {
 impl Bookings {
     /// Asks for one thing and waits until it is decided and durable.
     pub async fn ask(&self, command: Command) -> Result<Outcome, Problem> {
+        match self.decide(command, None).await? {
+            Once::Done(outcome) => Ok(outcome),
+            Once::Replay(_) => Err(Problem::internal("a command without a key was repeated")),
+        }
+    }
+
+    /// The same at most once for an idempotency key: its row is written in the command's own transaction.
+    pub async fn ask_once(&self, command: Command, claim: Arc<Claim>, render: Render) -> Result<Once, Problem> {
+        self.decide(command, Some(Keyed { claim, render })).await
+    }
+
+    async fn decide(&self, command: Command, keyed: Option<Keyed>) -> Result<Once, Problem> {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Work::Command(Asked { command, answer, since: Instant::now() }))?;
+        self.enqueue(Work::Command(Asked { command, keyed, answer, since: Instant::now() }))?;
         match answered.await {
-            Ok(answer) => answer?.map_err(Problem::from),
+            Ok(answer) => match answer? {
+                Verdict::Decided(decision) => Ok(Once::Done(decision?)),
+                Verdict::Replay(stored) => Ok(Once::Replay(stored)),
+            },
             Err(_) => Err(Problem::internal("the engine dropped a command")),
         }
     }

@@ -18,9 +18,12 @@ pub use plenary::clock::Timestamp;
 pub use process::{Served, plenary, run};
 pub use serde_json::{Value, json};
 
-/// Turns `async fn name(app: App) { … }` into the tests `name::sqlite` and `name::postgres`.
+/// Turns `async fn name(app: App) { … }` into the tests `name::sqlite` and `name::postgres`. With other settings:
+/// `async fn name(app: App, |config| config.worker_threads = 2) { … }`.
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($app:ident: App) $body:block)+) => {$(
+    (@set) => { |_| () };
+    (@set $set:expr) => { $set };
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: App $(, $set:expr)?) $body:block)+) => {$(
         $(#[$meta])*
         mod $name {
             #[allow(unused_imports)]
@@ -30,12 +33,12 @@ macro_rules! on_both {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                scenario(App::on_sqlite().await).await;
+                scenario(App::on_sqlite_with(on_both!(@set $($set)?)).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                if let Some(app) = App::on_postgres().await {
+                if let Some(app) = App::on_postgres_with(on_both!(@set $($set)?)).await {
                     scenario(app).await;
                 }
             }
