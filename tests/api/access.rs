@@ -127,7 +127,7 @@ const MATRIX: &[Row] = &[
     Row("listSessionRegistrations", "GET /v1/sessions/{session}/registrations", "", "staff", 200),
     Row("listSessionRegistrations", "GET /v1/sessions/{session}/registrations?format=csv", "", "staff", 200),
     Row("listEventRegistrations", "GET /v1/events/{event}/registrations", "", "staff", 200),
-    Row("listEventRegistrations", "GET /v1/events/{draft}/registrations?format=ndjson", "", "staff", 200),
+    Row("listEventRegistrations", "GET /v1/events/{draft}/registrations?format=csv", "", "staff", 200),
     Row("createTicket", "POST /v1/tickets", r#"{"path":"/v1/sessions/{session}/registrations?format=csv"}"#, "staff ticket", 201),
     Row("createTicket", "POST /v1/tickets", r#"{"path":"/v1/events/{event}/registrations?format=csv"}"#, "staff ticket", 201),
     Row("createTicket", "POST /v1/tickets", r#"{"path":"/v1/events/{event}/attendees?format=csv"}"#, "managers ticket", 201),
