@@ -11,6 +11,7 @@ use crate::{
     config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
     db::{ConnectError, Db, MigrateError},
+    exports::Slots,
     idempotency::{self, InFlight, Sweeper},
     limits::{self, Limits},
     metrics::{self, Metrics, MetricsServer},
@@ -186,6 +187,7 @@ pub async fn assemble(
     let passwords = Passwords::start(&config, random.clone());
     let (bookings, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config));
     let (metrics, draining) = (Metrics::new(&contract), AtomicBool::new(false));
+    let exports = Slots::new(&config);
     let in_flight = InFlight::default();
     let state = State::new(Parts {
         config,
@@ -201,6 +203,7 @@ pub async fn assemble(
         limits,
         metrics,
         draining,
+        exports,
     });
     Ok((state, engine))
 }

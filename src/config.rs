@@ -11,6 +11,7 @@ const SIGNING_IN: &str = "Signing in";
 const BOOKING: &str = "Booking";
 const LIMITS: &str = "Limits";
 const WATCHING: &str = "Watching";
+const EXPORTS: &str = "Exports";
 
 /// Settings that the server doesn't start with; each is a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,15 @@ pub struct Config {
     /// Bookings that one transaction takes at the most.
     #[arg(long, value_name = "COUNT", help_heading = BOOKING, env = "PLENARY_BOOKING_BATCH", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=8_192))]
     pub booking_batch: u32,
+
+    /// Lists that may be given out as files at once, each with a connection to the database; always one fewer than there
+    /// are connections. More are refused with 503.
+    #[arg(long, value_name = "COUNT", help_heading = EXPORTS, env = "PLENARY_CONCURRENT_EXPORTS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub concurrent_exports: u32,
+
+    /// How long a client may leave the next part of a file untaken before it breaks off, in seconds.
+    #[arg(long, value_name = "SECONDS", help_heading = EXPORTS, env = "PLENARY_EXPORT_PATIENCE_SECS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub export_patience_secs: u32,
 
     /// Threads that serve HTTP; 0 means one per core.
     #[arg(long, value_name = "COUNT", help_heading = HTTP, env = "PLENARY_WORKER_THREADS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
@@ -254,6 +264,11 @@ impl Config {
     /// How long everything is still accepted after the signal to end.
     pub fn drain_delay(&self) -> Duration {
         Duration::from_secs(self.drain_delay_secs.into())
+    }
+
+    /// How long a client may leave the next part of a file untaken.
+    pub fn export_patience(&self) -> Duration {
+        Duration::from_secs(self.export_patience_secs.into())
     }
 
     /// How many threads serve HTTP.

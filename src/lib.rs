@@ -44,3 +44,4 @@ pub mod speakers;
 pub mod state;
 pub mod streams;
 pub mod text;
+pub mod tickets;

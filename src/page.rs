@@ -165,7 +165,9 @@ fn fingerprint(operation: &str, params: &Map<String, Value>) -> String {
 }
 
 fn address(request: &HttpRequest) -> String {
-    let kept: Vec<&str> = request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor=")).collect();
+    // A ticket is used up by now.
+    let passing = |pair: &&str| pair.is_empty() || pair.starts_with("cursor=") || pair.starts_with("ticket=");
+    let kept: Vec<&str> = request.query_string().split('&').filter(|pair| !passing(pair)).collect();
     match kept.as_slice() {
         [] => request.path().to_owned(),
         pairs => format!("{}?{}", request.path(), pairs.join("&")),

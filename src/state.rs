@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     contract::Contract,
     db::Db,
+    exports::Slots,
     idempotency::InFlight,
     limits::Limits,
     metrics::Metrics,
@@ -51,6 +52,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Whether it was told to end.
     pub draining: AtomicBool,
+    /// How many lists may be given out as files at once.
+    pub exports: Slots,
 }
 
 impl State {

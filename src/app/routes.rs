@@ -46,6 +46,7 @@ fn registrar() -> Registrar {
     crate::attendees::http::routes(&mut registrar);
     crate::registrations::http::routes(&mut registrar);
     crate::programme::http::routes(&mut registrar);
+    crate::tickets::http::routes(&mut registrar);
     registrar
 }
 

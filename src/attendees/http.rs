@@ -1,6 +1,7 @@
 //! Attendees of an event, and the attendees a user is.
 
 use super::{
+    columns::ATTENDEES,
     model::{Attendee, AttendeeForm},
     store::{self, Filter},
 };
@@ -11,8 +12,10 @@ use crate::{
         guard::{OfAttendee, OfEvent},
     },
     clock::Timestamp,
-    db::{self, Keyset, is_foreign_key_violation, is_unique_violation},
+    db::{self, Keyset, Listing, ListingOf, is_foreign_key_violation, is_unique_violation},
     error::{Code, Problem},
+    events,
+    exports::{Export, Exported, Layout, Wanted, negotiated},
     extract::{Caller, IfMatch, Json, Params, Patch},
     idempotency::Once,
     page::PageRequest,
@@ -52,18 +55,50 @@ async fn list(
     state: State,
     guard: Guard<OfEvent, Manage>,
     Params(params): Params<ListParams>,
+    Params(wanted): Params<Wanted>,
     page: PageRequest,
 ) -> Reply {
-    let (event_id, limit) = (guard.event_id(), page.fetch());
+    match wanted.layout(&request, &ATTENDEES)? {
+        None => negotiated(list_page(&request, &state, guard.event_id(), params.into(), &page).await),
+        Some(layout) => list_file(&state, &guard, params.into(), &page, layout, &wanted).await,
+    }
+}
+
+async fn list_page(request: &HttpRequest, state: &State, event_id: Uuid, filter: Filter, page: &PageRequest) -> Reply {
+    let limit = page.fetch();
     let (sort, descending) = page.order("name");
     if sort == "createdAt" {
         let keyset = Keyset { columns: ("created_at", "id"), descending, after: page.after::<Timestamp>()?, limit };
-        let rows = store::list(&state.db, event_id, params.into(), keyset).await?;
-        return page.reply(&request, rows, |row: &Attendee| (row.created_at, row.id), |row| row);
+        let rows = store::list(&state.db, event_id, filter, keyset).await?;
+        return page.reply(request, rows, |row: &Attendee| (row.created_at, row.id), |row| row);
     }
     let keyset = Keyset { columns: ("sort_key", "id"), descending, after: page.after::<String>()?, limit };
-    let rows = store::list(&state.db, event_id, params.into(), keyset).await?;
-    page.reply(&request, rows, |row: &Attendee| (row.sort_key.clone(), row.id), |row| row)
+    let rows = store::list(&state.db, event_id, filter, keyset).await?;
+    page.reply(request, rows, |row: &Attendee| (row.sort_key.clone(), row.id), |row| row)
+}
+
+async fn list_file(
+    state: &State,
+    guard: &Guard<OfEvent, Manage>,
+    filter: Filter,
+    page: &PageRequest,
+    layout: Layout,
+    wanted: &Wanted,
+) -> Reply {
+    let event_id = guard.event_id();
+    let event = events::store::find(&state.db, event_id).await?.ok_or_else(Problem::not_found)?;
+    let order = match page.order("name") {
+        ("createdAt", _) => "created_at, id",
+        (_, true) => "sort_key DESC, id DESC",
+        (_, false) => "sort_key, id",
+    };
+    let of = ListingOf { table: "attendees a", id: "a.id", joins: "", order_joins: "" };
+    let listing = Listing::new(state.db.dialect(), of, &layout.fields(true), None);
+    let listing = listing.filtered(|select| filter.add_to(select, event_id)).ordered(order);
+    let name = format!("{}-attendees", event.slug);
+    let zone = event.time_zone.as_jiff().clone();
+    let exported = Exported { event_id, actor_id: guard.user, list: "attendees", session_id: None, filter: wanted.filter() };
+    Export { layout, listing, name, zone, exported }.answer(state).await
 }
 
 async fn create(state: State, guard: Guard<OfEvent, Manage>, once: Once, Json(form): Json<AttendeeForm>) -> Reply {

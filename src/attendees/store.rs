@@ -52,6 +52,18 @@ pub struct Filter {
     pub linked: Option<bool>,
 }
 
+impl Filter {
+    /// Adds itself to a statement over the attendees.
+    pub fn add_to(self, select: Select, event_id: Uuid) -> Select {
+        select
+            .and("event_id = {}", event_id)
+            .and_some("search_text LIKE {} ESCAPE '\\'", self.q.as_deref().map(contains))
+            .and_some("external_reference = {}", self.external_reference)
+            .and_if(self.linked == Some(true), "user_id IS NOT NULL")
+            .and_if(self.linked == Some(false), "user_id IS NULL")
+    }
+}
+
 /// Adds an attendee. Unique violation: the external reference (or, if linked, the user) is there already; foreign key
 /// violation: the event is gone.
 pub async fn add(tx: &mut Tx, attendee: &Attendee) -> Result<()> {
@@ -74,11 +86,7 @@ pub async fn read_locked(tx: &mut Tx, id: Uuid) -> Result<Option<Attendee>> {
 
 /// A page of an event's attendees, ordered by a column and the id.
 pub async fn list<K: Bind>(db: &Db, event_id: Uuid, filter: Filter, keyset: Keyset<K>) -> Result<Vec<Attendee>> {
-    let select = Select::new(db.dialect(), ALL).and("event_id = {}", event_id);
-    let select = select.and_some("search_text LIKE {} ESCAPE '\\'", filter.q.as_deref().map(contains));
-    let select = select.and_some("external_reference = {}", filter.external_reference);
-    let select = select.and_if(filter.linked == Some(true), "user_id IS NOT NULL");
-    select.and_if(filter.linked == Some(false), "user_id IS NULL").page(keyset).all(db).await
+    filter.add_to(Select::new(db.dialect(), ALL), event_id).page(keyset).all(db).await
 }
 
 /// A page of the attendees a user is, by when they were admitted.

@@ -201,7 +201,8 @@ impl<P: Place, A: Access> FromRequest for Guard<P, A> {
     }
 }
 
-async fn find<P: Place>(db: &Db, named: &str, user: Option<Uuid>) -> Result<Option<Found>, Problem> {
+/// What stands at a place that a path names.
+pub async fn find<P: Place>(db: &Db, named: &str, user: Option<Uuid>) -> Result<Option<Found>, Problem> {
     Ok(match (Uuid::try_parse(named), P::PARAM) {
         (Ok(id), _) => find_by_id::<P>(db, id, user).await?,
         (Err(_), "event") => db.query(EVENT_BY_SLUG).bind(named.to_owned()).bind(user).optional().await?,

@@ -7,7 +7,9 @@ use crate::{
     error::{Code, In, Problem},
     extract::header_text,
     idempotency::{self, Key},
+    random::Secret,
     state::State,
+    tickets::store::{self as tickets, Target},
 };
 use actix_web::{
     Error, HttpMessage, HttpRequest,
@@ -21,7 +23,7 @@ use actix_web::{
     web,
 };
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
 /// What the door found out about a request; handlers reach it through [`crate::extract`].
@@ -84,7 +86,7 @@ pub async fn pass<B: MessageBody + 'static>(
 async fn admit(operations: &PathOperations, request: &mut ServiceRequest) -> Result<Admitted, Problem> {
     let operation = find(operations, request.method())?;
     let state = request.app_data::<web::Data<State>>().expect("the app carries its state").clone();
-    let principal = match authenticate(&operation, request, &state) {
+    let principal = match authorize(&operation, request, &state).await {
         Ok(principal) => principal,
         Err(refused) => {
             // Guessing tokens counts too.
@@ -113,6 +115,14 @@ fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, 
     })
 }
 
+/// By the ticket in the link, else by the token.
+async fn authorize(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
+    match ticket(operation, request.request())? {
+        Some((ticket, target)) => redeem(state, ticket, target).await,
+        None => authenticate(operation, request, state),
+    }
+}
+
 fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
     let refused = Problem::unauthenticated;
     if operation.security == Security::None {
@@ -131,23 +141,58 @@ fn authenticate(operation: &Operation, request: &ServiceRequest, state: &State) 
     state.tokens.verify_access(token.trim()).map(Principal::User).ok_or_else(refused)
 }
 
+/// The ticket in a link and what it would have to be for. It counts before a token: who sends one means it.
+fn ticket(operation: &Operation, request: &HttpRequest) -> Result<Option<(Secret, Target)>, Problem> {
+    if !operation.tickets || !request.query_string().contains(tickets::PARAM) {
+        return Ok(None);
+    }
+    let query = query_pairs(request.query_string())?;
+    let mut given = query.iter().filter(|(name, _)| name == tickets::PARAM);
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some((_, ticket)), None) => Ok(Some((Secret(ticket.clone()), Target::new(request.path(), &query)))),
+        (Some(_), Some(_)) => Err(Problem::unauthenticated()),
+    }
+}
+
+async fn redeem(state: &State, ticket: Secret, target: Target) -> Result<Principal, Problem> {
+    let now = state.clock.now();
+    let redeemed = state.db.write(move |tx| Box::pin(async move { Ok(tickets::redeem(tx, &ticket, &target, now).await?) }));
+    redeemed.await?.map(Principal::User).ok_or_else(Problem::unauthenticated)
+}
+
 fn parameters(operation: &Operation, request: &HttpRequest) -> Result<Map<String, Value>, Problem> {
+    let query = query_pairs(request.query_string())?;
+    check_parameters(operation, &query, |parameter| match parameter.place {
+        In::Path => request.match_info().get(&parameter.name).map(Cow::Borrowed),
+        In::Header => header_lines(request, &parameter.name).map(Cow::Owned),
+        In::Query | In::Body => None,
+    })
+}
+
+/// Parameters by name, typed as the contract says: those of the query out of `query`, those of the path and the headers
+/// from `elsewhere`.
+pub fn check_parameters<'r>(
+    operation: &Operation,
+    query: &[(String, String)],
+    elsewhere: impl Fn(&Parameter) -> Option<Cow<'r, str>>,
+) -> Result<Map<String, Value>, Problem> {
     let mut params = Map::new();
     let mut wrong = Vec::new();
-    let query = query_pairs(request.query_string())?;
-    for (name, _) in &query {
-        if !operation.parameters.iter().any(|parameter| parameter.place == In::Query && parameter.name == *name) {
+    for (name, _) in query {
+        let known = operation.parameters.iter().any(|parameter| parameter.place == In::Query && parameter.name == *name);
+        let is_ticket = operation.tickets && name == tickets::PARAM;
+        if !known && !is_ticket {
             wrong.push((In::Query, name.clone(), "unknown_parameter".to_owned(), "is not a parameter here".to_owned()));
         }
     }
     for parameter in &operation.parameters {
         let mut given: Vec<&str> = Vec::new();
-        let header;
+        let other;
         match parameter.place {
-            In::Path => given.extend(request.match_info().get(&parameter.name)),
-            In::Header => {
-                header = header_lines(request, &parameter.name);
-                given.extend(header.as_deref());
+            In::Path | In::Header => {
+                other = elsewhere(parameter);
+                given.extend(other.as_deref());
             }
             In::Query | In::Body => given.extend(query.iter().filter(|(name, _)| *name == parameter.name).map(|(_, value)| value.as_str())),
         }
@@ -200,7 +245,8 @@ impl Parameter {
     }
 }
 
-fn query_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+/// The pairs of a query, decoded.
+pub fn query_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
     let malformed = || Problem::new(Code::InvalidParameter, "The query string is not UTF-8 text in percent-encoding.");
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| malformed())?.into_inner();
     // The decoder replaces what is not UTF-8; unless the sign itself was sent, its presence says so.

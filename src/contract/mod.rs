@@ -48,6 +48,8 @@ pub struct Operation {
     pub path: String,
     /// Whether a token is needed, read if given, or not looked at.
     pub security: Security,
+    /// Whether a link may carry a ticket in place of a token.
+    pub tickets: bool,
     /// Path, query and header parameters.
     pub parameters: Vec<Parameter>,
     /// What the body must be, where there is one.
@@ -150,6 +152,12 @@ impl Contract {
         self.operations.values()
     }
 
+    /// The operation that a link to this path leads to and that a ticket opens, with what the path names.
+    pub fn opened_by_ticket(&self, path: &str) -> Option<(&Arc<Operation>, HashMap<String, String>)> {
+        let links = self.operations.values().filter(|operation| operation.method == Method::GET && operation.tickets);
+        links.into_iter().find_map(|operation| Some((operation, named(&operation.path, path)?)))
+    }
+
     /// The operation of that id.
     pub fn operation(&self, id: &str) -> Option<&Arc<Operation>> {
         self.operations.get(id)
@@ -176,8 +184,8 @@ impl Compiler<'_> {
             None => None,
         };
         let keyed = parameters.iter().any(|parameter| parameter.is_header(idempotency::HEADER));
-        let (security, limit) = (security(operation)?, limit(operation)?);
-        Ok(Operation { id, number: 0, method, path: path.to_owned(), security, parameters, body, keyed, limit })
+        let ((security, tickets), limit) = (security(operation)?, limit(operation)?);
+        Ok(Operation { id, number: 0, method, path: path.to_owned(), security, tickets, parameters, body, keyed, limit })
     }
 
     fn parameter(&self, pointer: &str) -> Result<Parameter, ContractError> {
@@ -249,16 +257,36 @@ impl Compiler<'_> {
     }
 }
 
-fn security(operation: &Value) -> Result<Security, ContractError> {
+/// What the braces of `template` stand for in `path`; `None` if it is another path.
+fn named(template: &str, path: &str) -> Option<HashMap<String, String>> {
+    let mut names = HashMap::new();
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(names),
+            (Some(wanted), Some(given)) => match wanted.strip_prefix('{').and_then(|wanted| wanted.strip_suffix('}')) {
+                Some(name) => drop(names.insert(name.to_owned(), given.to_owned())),
+                None if wanted == given => {}
+                None => return None,
+            },
+            _ => return None,
+        }
+    }
+}
+
+/// Who may call it, and whether a ticket does for a token.
+fn security(operation: &Value) -> Result<(Security, bool), ContractError> {
     let Some(alternatives) = operation["security"].as_array() else {
         return Err(ContractError(format!("{}: security must be explicit", operation["operationId"])));
     };
     let open = alternatives.iter().any(|alternative| alternative.as_object().is_some_and(serde_json::Map::is_empty));
-    Ok(match (alternatives.is_empty(), open) {
+    let tickets = alternatives.iter().any(|alternative| alternative.get("ticket").is_some());
+    let security = match (alternatives.is_empty(), open) {
         (true, _) => Security::None,
         (false, true) => Security::Optional,
         (false, false) => Security::Required,
-    })
+    };
+    Ok((security, tickets))
 }
 
 fn limit(operation: &Value) -> Result<Limit, ContractError> {

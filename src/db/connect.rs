@@ -104,7 +104,7 @@ async fn sqlite(settings: &Settings) -> Result<Pools, ConnectError> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options.create_if_missing(false).read_only(true))
         .await?;
-    Ok(Pools::Sqlite { read, write, _owner: Arc::new(owner) })
+    Ok(Pools::Sqlite { read, write, owner: Arc::new(owner) })
 }
 
 /// Takes the lock beside the database file that says which process owns it; the system frees it when the process ends.

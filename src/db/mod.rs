@@ -6,6 +6,7 @@
 mod backup;
 mod batch;
 mod connect;
+mod listing;
 mod migrations;
 mod query;
 mod select;
@@ -14,9 +15,10 @@ mod types;
 pub use backup::{BackupError, Copied, back_up, restore};
 pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
 pub use connect::{ConnectError, Settings};
+pub use listing::{Cell, Field, Kind, Listing, ListingOf, Part, Parts, Sink};
 pub use migrations::{MigrateError, latest_version};
 pub use query::{Bind, Query, Record, Sql};
-pub use select::{Keyset, Select};
+pub use select::{Key, Keyset, Select};
 pub use types::Columns;
 pub(crate) use types::text_enum;
 
@@ -42,7 +44,7 @@ pub struct Db {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { read: SqlitePool, write: SqlitePool, _owner: Arc<File> },
+    Sqlite { read: SqlitePool, write: SqlitePool, owner: Arc<File> },
     Postgres(PgPool),
 }
 
@@ -154,12 +156,14 @@ impl Db {
         }
     }
 
-    /// Closes all connections after the work under way, so that SQLite can checkpoint its log.
+    /// Closes all connections after the work under way, so that SQLite can checkpoint its log, and gives the file free.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { read, write, .. } => {
+            Pools::Sqlite { read, write, owner } => {
                 read.close().await;
                 write.close().await;
+                // At the latest the end of the process frees it.
+                let _ = owner.unlock();
             }
             Pools::Postgres(pool) => pool.close().await,
         }

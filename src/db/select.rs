@@ -1,9 +1,10 @@
 //! A list's statement, put together from static pieces and binds: the one place that builds SQL at run time.
 
 use super::{
-    Bind, Db, Dialect, Query, Record, Result, Source, Tx,
+    Bind, Db, Dialect, Error, Query, Record, Result, Source, Tx,
     query::{Args, Text},
 };
+use crate::clock::Timestamp;
 use sqlx::error::BoxDynError;
 
 /// `SELECT … WHERE …` with the filters that were asked for. All its text is `&'static str`; values are only bound.
@@ -12,6 +13,19 @@ pub struct Select {
     args: std::result::Result<Args, BoxDynError>,
     binds: usize,
     conditions: usize,
+}
+
+/// One value of a place in an order by several columns.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// An instant.
+    Time(Timestamp),
+    /// An id.
+    Id(uuid::Uuid),
 }
 
 /// Where a page begins and how it is ordered: `(column, id)` after the last row of the page before.
@@ -29,7 +43,22 @@ pub struct Keyset<K> {
 impl Select {
     /// Begins with `SELECT … FROM …` (no WHERE).
     pub fn new(dialect: Dialect, head: &'static str) -> Self {
-        Self { text: head.to_owned(), args: Ok(Args::new(dialect)), binds: 0, conditions: 0 }
+        Self::starting(dialect, head.to_owned())
+    }
+
+    /// The same with a beginning that this folder has put together.
+    pub(super) fn starting(dialect: Dialect, head: String) -> Self {
+        Self { text: head, args: Ok(Args::new(dialect)), binds: 0, conditions: 0 }
+    }
+
+    /// Itself between two pieces of a larger statement, whose conditions follow.
+    pub(super) fn wrapped(self, before: &str, after: &str) -> Self {
+        Self { text: format!("{before}{}{after}", self.text), conditions: 0, ..self }
+    }
+
+    /// The statement and its binds.
+    pub(super) fn into_parts(self) -> Result<(String, Args)> {
+        Ok((self.text, self.args.map_err(Error::Encode)?))
     }
 
     /// Adds a condition; each `{}` in it stands for `value`.
@@ -73,6 +102,30 @@ impl Select {
         let limit = self.bind(keyset.limit);
         self.text.push_str(&format!(" ORDER BY {column} {direction}, {id} {direction} LIMIT {limit}"));
         self
+    }
+
+    /// The same in an order by several columns, which together must leave no tie; `after` has a value for each.
+    #[must_use]
+    pub fn page_by(mut self, columns: &[&'static str], descending: bool, after: Option<Vec<Key>>, limit: i64) -> Self {
+        let (compare, direction) = if descending { ("<", "DESC") } else { (">", "ASC") };
+        if let Some(keys) = after {
+            let keys: Vec<String> = keys.into_iter().map(|key| self.bind_key(key)).collect();
+            self.condition();
+            self.text.push_str(&format!("({}) {compare} ({})", columns.join(", "), keys.join(", ")));
+        }
+        let order: Vec<String> = columns.iter().map(|column| format!("{column} {direction}")).collect();
+        let limit = self.bind(limit);
+        self.text.push_str(&format!(" ORDER BY {} LIMIT {limit}", order.join(", ")));
+        self
+    }
+
+    fn bind_key(&mut self, key: Key) -> String {
+        match key {
+            Key::Text(text) => self.bind(text),
+            Key::Integer(number) => self.bind(number),
+            Key::Time(time) => self.bind(time),
+            Key::Id(id) => self.bind(id),
+        }
     }
 
     /// Ends with a static tail, for lists that are not paged.

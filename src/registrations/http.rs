@@ -29,7 +29,8 @@ use uuid::Uuid;
 pub fn routes(registrar: &mut Registrar) {
     registrar
         .on("createRegistration", create)
-        .on("listSessionRegistrations", roster::list)
+        .on("listSessionRegistrations", roster::of_session)
+        .on("listEventRegistrations", roster::of_event)
         .on("getRegistration", get)
         .on("cancelRegistration", cancel)
         .on("listMyRegistrations", mine)
@@ -70,21 +71,6 @@ impl RegistrationView {
             created_at: shown.created_at,
             updated_at: shown.updated_at,
         }
-    }
-
-    /// Its cells in a table: id, seq, status, position, created, cancelled, reason.
-    pub fn cells(&self) -> [String; 7] {
-        let position = self.position.map(|position| position.to_string());
-        let cancelled_at = self.cancelled_at.map(|at| at.to_string());
-        [
-            self.id.to_string(),
-            self.seq.to_string(),
-            self.status.as_str().to_owned(),
-            position.unwrap_or_default(),
-            self.created_at.to_string(),
-            cancelled_at.unwrap_or_default(),
-            self.cancel_reason.map(|reason| reason.as_str().to_owned()).unwrap_or_default(),
-        ]
     }
 
     fn of(outcome: Outcome) -> Self {

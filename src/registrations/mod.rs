@@ -1,6 +1,7 @@
-//! Registrations: booking, cancelling, waiting, and the roster.
+//! Registrations: booking, cancelling, waiting, and their lists.
 
 mod availability;
+mod columns;
 pub mod decide;
 pub mod engine;
 pub mod http;

@@ -1,111 +1,185 @@
-//! The attendee list of a session: pages of JSON, or whole as CSV.
+//! The attendee lists of a session and of an event: pages of JSON, or whole as a file.
 
 use super::{
+    columns,
     http::RegistrationView,
     model::Status,
-    store::{self, RosterFilter, RosterRow},
+    store::{self, RosterFilter, RosterRow, Scope},
 };
 use crate::{
-    accept,
-    auth::{Guard, Staff, guard::OfSession},
+    auth::{
+        Guard, Staff,
+        guard::{OfEvent, OfSession},
+    },
     clock::Timestamp,
-    db::{Db, Keyset},
-    error::{Code, In, Problem},
-    exports::csv,
+    db::{Dialect, Key, Listing, ListingOf, Select},
+    error::Problem,
+    events,
+    exports::{Export, Exported, Layout, Wanted, negotiated},
     extract::Params,
     page::PageRequest,
     reply::Reply,
     state::State,
 };
-use actix_web::{HttpRequest, HttpResponse, http::header, web::Bytes};
-use futures_util::{Stream, stream};
+use actix_web::HttpRequest;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Rows read at once while a CSV is streamed.
-const CHUNK_ROWS: i64 = 1_000;
-const COLUMNS: [&str; 13] = [
-    "Registration",
-    "Seq",
-    "Status",
-    "Position",
-    "Attendee",
-    "Name",
-    "Email",
-    "Affiliation",
-    "Country",
-    "Reference",
-    "Created at",
-    "Cancelled at",
-    "Cancel reason",
-];
-
-/// The query parameters beside those of the page.
+/// The filters.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RosterParams {
     status: Option<Status>,
+    attendee_id: Option<Uuid>,
     q: Option<String>,
-    format: Option<String>,
-    limit: Option<i64>,
-    cursor: Option<String>,
+}
+
+impl RosterParams {
+    fn within(self, scope: Scope) -> RosterFilter {
+        let Self { status, attendee_id, q } = self;
+        RosterFilter { scope, status, attendee_id, q }
+    }
 }
 
 /// `listSessionRegistrations`.
-pub async fn list(
+pub async fn of_session(
     request: HttpRequest,
     state: State,
     guard: Guard<OfSession, Staff>,
     Params(params): Params<RosterParams>,
+    Params(wanted): Params<Wanted>,
     page: PageRequest,
 ) -> Reply {
-    let media = match params.format.as_deref() {
-        Some("csv") => "text/csv",
-        Some(_) => "application/json",
-        None => accept::choose(&request, &["application/json", "text/csv"])?,
-    };
+    let layout = wanted.layout(&request, &columns::OF_SESSION)?;
     let roster = Roster {
-        db: state.db.clone(),
-        session_id: guard.id(),
-        filter: RosterFilter { status: params.status, q: params.q },
-        order: Order::of(&page),
+        filter: params.within(Scope::Session(guard.id())),
+        order: Order::of(&page, "seq"),
         contacts: guard.manages(),
         now: state.clock.now(),
     };
-    if media == "text/csv" {
-        let paged = [("limit", params.limit.is_some()), ("cursor", params.cursor.is_some())];
-        if let Some((name, _)) = paged.into_iter().find(|(_, given)| *given) {
-            let problem = Problem::new(Code::InvalidParameter, "A CSV is the whole list and has no pages.");
-            return Err(problem.parameter(In::Query, name, "not_allowed", "is not allowed with CSV"));
-        }
-        let code = store::session_code(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
-        return roster.csv(&code).await;
-    }
-    let rows = roster.page(&page).await?;
-    match roster.order {
-        Order::Seq { .. } => page.reply(&request, rows, |row| (row.registration.seq, row.registration.id), |row| roster.view(row)),
-        Order::Name { .. } => page.reply(&request, rows, |row| (row.sort_key.clone(), row.registration.id), |row| roster.view(row)),
-    }
+    let Some(layout) = layout else { return negotiated(roster.page(&request, &state, &page).await) };
+    let code = store::session_code(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
+    let exported = Exported {
+        event_id: guard.event_id(),
+        actor_id: guard.user,
+        list: "session_registrations",
+        session_id: Some(guard.id()),
+        filter: wanted.filter(),
+    };
+    roster.file(&state, layout, &format!("-{code}"), exported).await
+}
+
+/// `listEventRegistrations`.
+pub async fn of_event(
+    request: HttpRequest,
+    state: State,
+    guard: Guard<OfEvent, Staff>,
+    Params(params): Params<RosterParams>,
+    Params(wanted): Params<Wanted>,
+    page: PageRequest,
+) -> Reply {
+    let layout = wanted.layout(&request, &columns::OF_EVENT)?;
+    let roster = Roster {
+        filter: params.within(Scope::Event(guard.id())),
+        order: Order::of(&page, "session"),
+        contacts: guard.manages(),
+        now: state.clock.now(),
+    };
+    let Some(layout) = layout else { return negotiated(roster.page(&request, &state, &page).await) };
+    let exported = Exported {
+        event_id: guard.event_id(),
+        actor_id: guard.user,
+        list: "event_registrations",
+        session_id: None,
+        filter: wanted.filter(),
+    };
+    roster.file(&state, layout, "", exported).await
 }
 
 #[derive(Clone, Copy)]
-enum Order {
-    Seq { descending: bool },
-    Name { descending: bool },
+enum By {
+    Seq,
+    Name,
+    Session,
+    CreatedAt,
+}
+
+#[derive(Clone, Copy)]
+struct Order {
+    by: By,
+    descending: bool,
 }
 
 impl Order {
-    fn of(page: &PageRequest) -> Self {
-        match page.order("seq") {
-            ("name", descending) => Self::Name { descending },
-            (_, descending) => Self::Seq { descending },
+    fn of(page: &PageRequest, default: &str) -> Self {
+        let (name, descending) = page.order(default);
+        let by = match name {
+            "name" => By::Name,
+            "session" => By::Session,
+            "createdAt" => By::CreatedAt,
+            _ => By::Seq,
+        };
+        Self { by, descending }
+    }
+
+    /// Together they leave no tie.
+    fn columns(self) -> &'static [&'static str] {
+        match self.by {
+            By::Seq => &["r.seq", "r.id"],
+            By::Name => &["a.sort_key", "r.id"],
+            By::Session => &["s.starts_at", "s.code", "r.seq"],
+            By::CreatedAt => &["r.created_at", "r.id"],
+        }
+    }
+
+    /// The same columns as a list.
+    fn text(self) -> &'static str {
+        match (self.by, self.descending) {
+            (By::Seq, false) => "r.seq, r.id",
+            (By::Seq, true) => "r.seq DESC, r.id DESC",
+            (By::Name, false) => "a.sort_key, r.id",
+            (By::Name, true) => "a.sort_key DESC, r.id DESC",
+            (By::Session, false) => "s.starts_at, s.code, r.seq",
+            (By::Session, true) => "s.starts_at DESC, s.code DESC, r.seq DESC",
+            (By::CreatedAt, false) => "r.created_at, r.id",
+            (By::CreatedAt, true) => "r.created_at DESC, r.id DESC",
+        }
+    }
+
+    fn place(self, row: &RosterRow) -> Place {
+        let registration = &row.registration;
+        match self.by {
+            By::Seq => Place::Seq(registration.seq),
+            By::Name => Place::Name(row.sort_key.clone()),
+            By::Session => Place::Session(registration.starts_at, row.code.clone(), registration.seq),
+            By::CreatedAt => Place::CreatedAt(registration.created_at),
         }
     }
 }
 
-/// One roster, as the caller may see it.
+/// Where a page ended, as its cursor keeps it.
+#[derive(Serialize, Deserialize)]
+enum Place {
+    Seq(i64),
+    Name(String),
+    Session(Timestamp, String, i64),
+    CreatedAt(Timestamp),
+}
+
+impl Place {
+    /// A value for each of the order's columns.
+    fn keys(self, id: Uuid) -> Vec<Key> {
+        match self {
+            Self::Seq(seq) => vec![Key::Integer(seq), Key::Id(id)],
+            Self::Name(name) => vec![Key::Text(name), Key::Id(id)],
+            Self::Session(starts_at, code, seq) => vec![Key::Time(starts_at), Key::Text(code), Key::Integer(seq)],
+            Self::CreatedAt(at) => vec![Key::Time(at), Key::Id(id)],
+        }
+    }
+}
+
+/// One list, as the caller may see it.
 struct Roster {
-    db: Db,
-    session_id: Uuid,
     filter: RosterFilter,
     order: Order,
     /// Whether the caller sees emails and external references.
@@ -113,37 +187,22 @@ struct Roster {
     now: Timestamp,
 }
 
-/// After which row the next part begins.
-type Last = Option<RosterRow>;
-
 impl Roster {
-    async fn page(&self, page: &PageRequest) -> Result<Vec<RosterRow>, Problem> {
-        match self.order {
-            Order::Seq { descending } => self.by_seq(descending, page.after()?, page.fetch()).await,
-            Order::Name { descending } => self.by_name(descending, page.after()?, page.fetch()).await,
-        }
-    }
-
-    async fn after(&self, last: Last) -> Result<Vec<RosterRow>, Problem> {
-        match self.order {
-            Order::Seq { descending } => {
-                self.by_seq(descending, last.map(|row| (row.registration.seq, row.registration.id)), CHUNK_ROWS).await
-            }
-            Order::Name { descending } => self.by_name(descending, last.map(|row| (row.sort_key, row.registration.id)), CHUNK_ROWS).await,
-        }
-    }
-
-    async fn by_seq(&self, descending: bool, after: Option<(i64, Uuid)>, limit: i64) -> Result<Vec<RosterRow>, Problem> {
-        let keyset = Keyset { columns: ("r.seq", "r.id"), descending, after, limit };
-        Ok(store::roster_by_seq(&self.db, self.session_id, &self.filter, keyset).await?)
-    }
-
-    async fn by_name(&self, descending: bool, after: Option<(String, Uuid)>, limit: i64) -> Result<Vec<RosterRow>, Problem> {
-        let keyset = Keyset { columns: ("a.sort_key", "r.id"), descending, after, limit };
-        Ok(store::roster_by_name(&self.db, self.session_id, &self.filter, keyset).await?)
+    async fn page(&self, request: &HttpRequest, state: &State, page: &PageRequest) -> Reply {
+        let after = page.after::<Place>()?.map(|(place, id)| place.keys(id));
+        let order = (self.order.columns(), self.order.descending);
+        let rows = store::roster(&state.db, &self.filter, order, after, page.fetch()).await?;
+        page.reply(request, rows, |row| (self.order.place(row), row.registration.id), |row| self.view(row))
     }
 
     fn view(&self, row: RosterRow) -> Entry {
+        let session = EntrySession {
+            id: row.registration.session_id,
+            code: row.code,
+            title: row.title,
+            starts_at: row.registration.starts_at,
+            ends_at: row.ends_at,
+        };
         let attendee = EntryAttendee {
             id: row.registration.attendee_id,
             name: row.name,
@@ -152,53 +211,46 @@ impl Roster {
             country: row.country,
             external_reference: row.external_reference.filter(|_| self.contacts),
         };
-        Entry { registration: RegistrationView::at(self.now, row.registration), attendee }
+        let session = matches!(self.filter.scope, Scope::Event(_)).then_some(session);
+        Entry { registration: RegistrationView::at(self.now, row.registration), attendee, session }
     }
 
-    /// The whole list, streamed: memory does not grow with its rows. The first part is read before the answer
-    /// begins, so that a failing database is still a problem and not a broken file.
-    async fn csv(self, code: &str) -> Reply {
-        let first = self.after(None).await?;
-        let name = format!("attachment; filename=\"roster-{code}.csv\"");
-        Ok(HttpResponse::Ok()
-            .content_type("text/csv; charset=utf-8; header=present")
-            .insert_header((header::CONTENT_DISPOSITION, name))
-            .insert_header((header::VARY, "Accept"))
-            .streaming(self.lines(first)))
+    async fn file(self, state: &State, layout: Layout, suffix: &str, exported: Exported) -> Reply {
+        let event = events::store::find(&state.db, exported.event_id).await?.ok_or_else(Problem::not_found)?;
+        let listing = self.listing(state.db.dialect(), &layout);
+        let name = format!("{}{suffix}-registrations", event.slug);
+        let zone = event.time_zone.as_jiff().clone();
+        Export { layout, listing, name, zone, exported }.answer(state).await
     }
 
-    fn lines(self, first: Vec<RosterRow>) -> impl Stream<Item = Result<Bytes, Problem>> {
-        let heading = csv::heading(&COLUMNS);
-        stream::try_unfold((self, Some(first), heading), |(roster, rows, mut text)| async move {
-            let Some(rows) = rows else { return Ok(None) };
-            let more = rows.len() as i64 == CHUNK_ROWS;
-            let last = rows.last().cloned();
-            rows.into_iter().for_each(|row| roster.line(row, &mut text));
-            let next = if more { Some(roster.after(last).await?) } else { None };
-            Ok(Some((Bytes::from(text), (roster, next, Vec::new()))))
-        })
+    fn listing(&self, dialect: Dialect, layout: &Layout) -> Listing {
+        const SESSIONS: &str = "JOIN sessions s ON s.id = r.session_id";
+        const ATTENDEES: &str = "JOIN attendees a ON a.id = r.attendee_id";
+        const BOTH: &str = "JOIN sessions s ON s.id = r.session_id JOIN attendees a ON a.id = r.attendee_id";
+        let sessions = matches!(self.filter.scope, Scope::Event(_)) || matches!(self.order.by, By::Session);
+        let attendees = self.filter.q.is_some() || matches!(self.order.by, By::Name);
+        let order_joins = match (sessions, attendees) {
+            (true, true) => BOTH,
+            (true, false) => SESSIONS,
+            (false, true) => ATTENDEES,
+            (false, false) => "",
+        };
+        let of = ListingOf { table: "registrations r", id: "r.id", joins: BOTH, order_joins };
+        let ranks = layout.has("position").then(|| self.positions(dialect));
+        Listing::new(dialect, of, &layout.fields(self.contacts), ranks)
+            .filtered(|select| self.filter.add_to(select))
+            .ordered(self.order.text())
     }
 
-    fn line(&self, row: RosterRow, text: &mut Vec<u8>) {
-        let Entry { registration, attendee } = self.view(row);
-        let [id, seq, status, position, created_at, cancelled_at, cancel_reason] = registration.cells();
-        let given = Option::unwrap_or_default;
-        let cells = [
-            id,
-            seq,
-            status,
-            position,
-            attendee.id.to_string(),
-            attendee.name,
-            given(attendee.email),
-            given(attendee.affiliation),
-            given(attendee.country),
-            given(attendee.external_reference),
-            created_at,
-            cancelled_at,
-            cancel_reason,
-        ];
-        csv::line(&cells, text);
+    /// Everybody's place in the line, counted once for the whole list. Once a session has begun nobody has one.
+    fn positions(&self, dialect: Dialect) -> Select {
+        const WAITING: &str = "SELECT q.id, ROW_NUMBER() OVER (PARTITION BY q.session_id ORDER BY q.seq) AS rank \
+            FROM registrations q JOIN sessions x ON x.id = q.session_id";
+        let select = Select::new(dialect, WAITING).and("q.status = 'waitlisted' AND x.starts_at > {}", self.now);
+        match self.filter.scope {
+            Scope::Session(id) => select.and("q.session_id = {}", id),
+            Scope::Event(id) => select.and("x.event_id = {}", id),
+        }
     }
 }
 
@@ -207,6 +259,9 @@ struct Entry {
     #[serde(flatten)]
     registration: RegistrationView,
     attendee: EntryAttendee,
+    /// In the list of an event only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<EntrySession>,
 }
 
 #[derive(Serialize)]
@@ -218,4 +273,14 @@ struct EntryAttendee {
     affiliation: Option<String>,
     country: Option<String>,
     external_reference: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EntrySession {
+    id: Uuid,
+    code: String,
+    title: String,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
 }

@@ -4,7 +4,7 @@ use super::model::{CancelReason, Status};
 use crate::{
     auth::Role,
     clock::Timestamp,
-    db::{Db, Keyset, Result, Select},
+    db::{Db, Key, Keyset, Result, Select},
     sessions::model::SessionStatus,
     text,
 };
@@ -85,7 +85,7 @@ pub async fn session_code(db: &Db, session_id: Uuid) -> Result<Option<String>> {
     db.query("SELECT code FROM sessions WHERE id = $1").bind(session_id).optional_scalar().await
 }
 
-/// A registration beside its attendee.
+/// A registration beside its attendee and its session.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct RosterRow {
     /// The registration.
@@ -103,36 +103,64 @@ pub struct RosterRow {
     pub country: Option<String>,
     /// Their badge or ticket number.
     pub external_reference: Option<String>,
+    /// The session's code.
+    pub code: String,
+    /// Its title.
+    pub title: String,
+    /// Its end.
+    pub ends_at: Timestamp,
 }
 
-/// Which rows of a roster.
-#[derive(Clone, Debug, Default)]
+/// Whose registrations.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope {
+    /// Those of a session.
+    Session(Uuid),
+    /// Those of all sessions of an event.
+    Event(Uuid),
+}
+
+/// Which of them.
+#[derive(Clone, Debug)]
 pub struct RosterFilter {
+    /// Whose.
+    pub scope: Scope,
     /// Only with this status.
     pub status: Option<Status>,
+    /// Only of this attendee.
+    pub attendee_id: Option<Uuid>,
     /// Only attendees that are found by this text.
     pub q: Option<String>,
 }
 
-/// A part of a session's roster, by `seq`.
-pub async fn roster_by_seq(db: &Db, session_id: Uuid, filter: &RosterFilter, keyset: Keyset<i64>) -> Result<Vec<RosterRow>> {
-    roster(db, session_id, filter).page(keyset).all(db).await
+impl RosterFilter {
+    /// Adds itself to a statement over `registrations r`; with `q` and over an event it
+    /// needs `attendees a` and `sessions s`.
+    pub fn add_to(&self, select: Select) -> Select {
+        let select = match self.scope {
+            Scope::Session(id) => select.and("r.session_id = {}", id),
+            Scope::Event(id) => select.and("s.event_id = {}", id),
+        };
+        select
+            .and_some("r.status = {}", self.status)
+            .and_some("r.attendee_id = {}", self.attendee_id)
+            .and_some("a.search_text LIKE {} ESCAPE '\\'", self.q.as_deref().map(text::contains))
+    }
 }
 
-/// A part of a session's roster, by name.
-pub async fn roster_by_name(db: &Db, session_id: Uuid, filter: &RosterFilter, keyset: Keyset<String>) -> Result<Vec<RosterRow>> {
-    roster(db, session_id, filter).page(keyset).all(db).await
-}
-
-fn roster(db: &Db, session_id: Uuid, filter: &RosterFilter) -> Select {
+/// A part of a list of registrations: the rows after a place in an order by `columns`.
+pub async fn roster(
+    db: &Db,
+    filter: &RosterFilter,
+    (columns, descending): (&[&'static str], bool),
+    after: Option<Vec<Key>>,
+    limit: i64,
+) -> Result<Vec<RosterRow>> {
     const ROSTER: &str = shown!(
-        ", a.name, a.sort_key, a.email, a.affiliation, a.country, a.external_reference FROM registrations r \
+        ", a.name, a.sort_key, a.email, a.affiliation, a.country, a.external_reference, s.code, s.title, s.ends_at FROM registrations r \
          JOIN sessions s ON s.id = r.session_id JOIN attendees a ON a.id = r.attendee_id"
     );
-    Select::new(db.dialect(), ROSTER)
-        .and("r.session_id = {}", session_id)
-        .and_some("r.status = {}", filter.status)
-        .and_some("a.search_text LIKE {} ESCAPE '\\'", filter.q.as_deref().map(text::contains))
+    filter.add_to(Select::new(db.dialect(), ROSTER)).page_by(columns, descending, after, limit).all(db).await
 }
 
 /// A registration beside its session, for its owner.

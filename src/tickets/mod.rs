@@ -1,0 +1,4 @@
+//! Tickets: how a link, which can't send a token, opens one download once.
+
+pub mod http;
+pub mod store;
