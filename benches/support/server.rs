@@ -180,6 +180,8 @@ async fn serve(flags: &Flags) {
     let mut config = Config::for_database(&url);
     config.worker_threads = flags.worker_threads;
     config.access_token_secs = TOKEN_SECS;
+    // Counted like everything else, and never used up.
+    config.set_limits(u32::MAX);
     let workers = config.workers();
     let contract = Contract::load().expect("the contract");
     let bench = Data::new(Bench { contract, users: OnceLock::new(), per_event: RwLock::new(0) });
