@@ -234,6 +234,23 @@ impl Config {
         self.allowed_origins.iter().map(String::as_str).filter(|origin| !origin.is_empty())
     }
 
+    /// Sets all rate limits to the same: tests and measurements come from one address, and the first have a clock that
+    /// stands still.
+    pub fn set_limits(&mut self, count: u32) {
+        for limit in [
+            &mut self.limit_requests_per_user_minute,
+            &mut self.limit_requests_per_address_minute,
+            &mut self.limit_bookings_per_user_minute,
+            &mut self.limit_logins_per_address_minute,
+            &mut self.limit_login_failures_per_hour,
+            &mut self.limit_logins_per_account_hour,
+            &mut self.limit_signups_per_address_hour,
+            &mut self.limit_signups_per_account_hour,
+        ] {
+            *limit = count;
+        }
+    }
+
     /// The proxies that are believed; a variable that is set to nothing names none. What is no address was refused by
     /// [`Config::check`].
     pub fn trusted_proxies(&self) -> impl Iterator<Item = Network> {

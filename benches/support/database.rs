@@ -3,7 +3,7 @@
 #[path = "../../tests/api/support/cluster.rs"]
 mod cluster;
 
-use cluster::Cluster;
+use cluster::{Cluster, find_binaries};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{path::PathBuf, time::Duration};
 
@@ -25,7 +25,8 @@ impl Database {
     pub fn make(throw_away_postgres: bool) -> Self {
         let given = std::env::var("DATABASE_URL").unwrap_or_default();
         if throw_away_postgres {
-            let cluster = Cluster::start().unwrap_or_else(|why| panic!("{why}"));
+            let binaries = find_binaries().expect("an installed Postgres");
+            let cluster = Cluster::start(&binaries).unwrap_or_else(|why| panic!("{why}"));
             return Self::on_postgres(cluster.url(), Some(cluster));
         }
         if given.starts_with("postgres") {

@@ -156,7 +156,7 @@ impl EngineTimes {
 
 /// What the routes beside the product's share.
 pub struct Bench {
-    contract: Contract,
+    contract: Arc<Contract>,
     users: OnceLock<Vec<Uuid>>,
     per_event: RwLock<usize>,
 }
@@ -180,6 +180,8 @@ async fn serve(flags: &Flags) {
     let mut config = Config::for_database(&url);
     config.worker_threads = flags.worker_threads;
     config.access_token_secs = TOKEN_SECS;
+    // Counted like everything else, and never used up.
+    config.set_limits(u32::MAX);
     let workers = config.workers();
     let contract = Contract::load().expect("the contract");
     let bench = Data::new(Bench { contract, users: OnceLock::new(), per_event: RwLock::new(0) });
@@ -207,7 +209,7 @@ fn bare_actix(listener: TcpListener, workers: usize) -> actix_web::dev::Server {
     let server = HttpServer::new(move || {
         let put = |slots: Slots, slot: web::Path<String>, bytes: Bytes| async move {
             slots.write().expect("no panic").insert(slot.into_inner(), bytes);
-            HttpResponse::NoContent()
+            HttpResponse::NoContent().finish()
         };
         let get = |slots: Slots, slot: web::Path<String>| async move {
             let bytes = slots.read().expect("no panic").get(slot.as_str()).cloned().unwrap_or_default();
@@ -216,7 +218,7 @@ fn bare_actix(listener: TcpListener, workers: usize) -> actix_web::dev::Server {
         ActixApp::new()
             .app_data(slots.clone())
             .app_data(web::PayloadConfig::new(LARGEST))
-            .route("/bare", web::post().to(|_: Bytes| async { HttpResponse::NoContent() }))
+            .route("/bare", web::post().to(|_: Bytes| async { HttpResponse::NoContent().finish() }))
             .service(web::resource("/static/{slot}").route(web::get().to(get)).route(web::put().to(put)))
     });
     server.workers(workers).disable_signals().listen(listener).expect("a bound socket").run()

@@ -233,7 +233,8 @@ pub fn check_parameters<'r>(
     let mut wrong = Vec::new();
     for (name, _) in query {
         let known = operation.parameters.iter().any(|parameter| parameter.place == In::Query && parameter.name == *name);
-        if !known && !(operation.tickets && name == tickets::PARAM) {
+        let is_ticket = operation.tickets && name == tickets::PARAM;
+        if !known && !is_ticket {
             wrong.push((In::Query, name.clone(), "unknown_parameter".to_owned(), "is not a parameter here".to_owned()));
         }
     }

@@ -15,6 +15,7 @@ mod databases;
 mod demo;
 mod door;
 mod events;
+mod exports;
 mod idempotency;
 mod keyed;
 mod limits;

@@ -89,10 +89,11 @@ on_both! { async fn a_roster_is_for_the_staff_and_its_contacts_for_organisers(ap
 
 on_both! { async fn the_csv_is_whole_safe_and_named_by_the_server(app: App) {
     let anna = app.user("anna").await;
-    let (_, session) = booked(&app, &anna).await;
+    let (event, session) = booked(&app, &anna).await;
     let path = format!("/v1/sessions/{}/registrations", session.as_id());
     let csv = app.get(&path).token(&anna.token).header("Accept", "text/csv").send().await.expect(200);
-    assert_eq!(csv.headers["content-disposition"], "attachment; filename=\"roster-E6.csv\"");
+    let name = format!("{}-E6-registrations.csv", event["slug"].as_str().unwrap());
+    assert_eq!(csv.headers["content-disposition"], format!("attachment; filename=\"{name}\"; filename*=UTF-8''{name}"));
     let text = csv.text.strip_prefix('\u{FEFF}').expect("a byte order mark");
     let lines: Vec<&str> = text.split_terminator("\r\n").collect();
     assert_eq!(lines.len(), 5, "{text}");

@@ -63,18 +63,7 @@ fn small(url: &str) -> Config {
     config.database_connections = 4;
     config.worker_threads = 1;
     // The clock stands still, so nothing trickles back: as good as no limits, but answers tell of them.
-    for limit in [
-        &mut config.limit_requests_per_user_minute,
-        &mut config.limit_requests_per_address_minute,
-        &mut config.limit_bookings_per_user_minute,
-        &mut config.limit_logins_per_address_minute,
-        &mut config.limit_login_failures_per_hour,
-        &mut config.limit_logins_per_account_hour,
-        &mut config.limit_signups_per_address_hour,
-        &mut config.limit_signups_per_account_hour,
-    ] {
-        *limit = 1_000_000;
-    }
+    config.set_limits(1_000_000);
     config
 }
 
