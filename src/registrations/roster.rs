@@ -207,6 +207,7 @@ impl Roster {
             affiliation: row.affiliation,
             country: row.country,
             external_reference: row.external_reference.filter(|_| self.contacts),
+            category: row.category,
         };
         let session = matches!(self.filter.scope, Scope::Event(_)).then_some(session);
         Entry { registration: RegistrationView::from(row.registration.at(self.filter.now)), attendee, session }
@@ -272,6 +273,7 @@ struct EntryAttendee {
     affiliation: Option<String>,
     country: Option<String>,
     external_reference: Option<String>,
+    category: Option<String>,
 }
 
 #[derive(Serialize)]

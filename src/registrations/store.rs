@@ -138,6 +138,8 @@ pub struct RosterRow {
     pub country: Option<String>,
     /// Their badge or ticket number.
     pub external_reference: Option<String>,
+    /// Their category.
+    pub category: Option<String>,
     /// The session's code.
     pub code: String,
     /// Its title.
@@ -193,7 +195,7 @@ pub async fn roster(
     limit: i64,
 ) -> Result<Vec<RosterRow>> {
     const ROSTER: &str = shown!(
-        ", a.name, a.sort_key, a.email, a.affiliation, a.country, a.external_reference, s.code, s.title, s.ends_at FROM registrations r \
+        ", a.name, a.sort_key, a.email, a.affiliation, a.country, a.external_reference, a.category, s.code, s.title, s.ends_at FROM registrations r \
          JOIN sessions s ON s.id = r.session_id JOIN attendees a ON a.id = r.attendee_id"
     );
     filter.add_to(Select::new(db.dialect(), ROSTER)).page_by(columns, descending, after, limit).all(db).await
