@@ -15,8 +15,9 @@ use uuid::Uuid;
 /// What stands in the other session already.
 enum There {
     Nothing,
-    /// A seat, or one that is held.
     Seat(Uuid),
+    /// A seat that is held.
+    Offer(Uuid),
     /// A place in line.
     Place(Uuid),
 }
@@ -53,7 +54,7 @@ impl Batch {
         let there = self.stands(attendee_id, to);
         let room = self.room_at(&booking, person, &there, nobody_waits)?;
         let target = match there {
-            There::Seat(held) | There::Place(held) => held,
+            There::Seat(held) | There::Offer(held) | There::Place(held) => held,
             There::Nothing => new_id,
         };
         // The old seat goes first, so that nothing clashes with it; who waits for it comes last.
@@ -72,23 +73,31 @@ impl Batch {
     fn stands(&self, attendee_id: Uuid, session_id: Uuid) -> There {
         match self.world.active(attendee_id, session_id).and_then(|held| self.world.registration(held)) {
             None => There::Nothing,
-            Some(held) if held.status.is_seated() => There::Seat(held.id),
-            Some(held) => There::Place(held.id),
+            Some(held) => match held.status {
+                Status::Confirmed => There::Seat(held.id),
+                Status::Offered => There::Offer(held.id),
+                Status::Waitlisted | Status::Cancelled => There::Place(held.id),
+            },
         }
     }
 
     /// What the other session would give, with the old seat left out of it.
     fn room_at(&self, booking: &Booking, person: Person, there: &There, nobody_waits: bool) -> Result<Room, Refusal> {
+        // Booking what one has is a success, whatever the rest says.
+        if matches!(there, There::Seat(_)) {
+            return Ok(Room::Seat);
+        }
         let session = self.session(booking.session_id)?;
         let rules = self.world.rules(session)?;
         published(rules, session).map_err(|refusal| match refusal {
             Refusal::NotFound => Refusal::UnknownSession,
             other => other,
         })?;
-        begins_later(rules, session, self.now)?;
+        if !matches!(there, There::Nothing) {
+            begins_later(rules, session, self.now)?;
+        }
         let room = match there {
-            // A seat there is one already; only what an offer still needs is looked at.
-            There::Seat(_) => Room::Seat,
+            There::Seat(_) | There::Offer(_) => Room::Seat,
             There::Place(_) => match self.room(session, person.attendee_id, nobody_waits, Some(IfFull::Reject)) {
                 Err(_) if booking.if_full == Some(IfFull::Waitlist) => Room::Line,
                 room => room?,
@@ -120,7 +129,7 @@ impl Batch {
                 session.seats_taken += 1;
                 None
             }
-            There::Seat(held) if self.world.registration(held).is_some_and(|there| there.status == Status::Offered) => {
+            There::Offer(held) => {
                 self.confirm_held(held, ChangeKind::Accepted, booking.actor, details);
                 None
             }

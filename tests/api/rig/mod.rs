@@ -1,0 +1,12 @@
+//! A rig that can see loss. What it is and how it is run large is told in the README.
+
+mod model;
+mod simulator;
+
+/// A number that is set by hand, in the environment.
+fn flag(name: &str, usual: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Err(_) => usual,
+    }
+}
