@@ -143,7 +143,7 @@ async fn the_log_tells_no_secrets_and_no_personal_data() {
         command.env("RUST_LOG", "trace");
     });
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let post = |path: &str, body: Value| http.post(format!("http://{}{path}", server.address)).json(&body).send();
+    let post = |path: &str, body: Value| http.post(format!("{}{path}", server.address)).json(&body).send();
     let person = json!({ "email": "grete@example.org", "password": "zwei geheime Pferde", "name": "Grete Unbekannt" });
     assert_eq!(post("/v1/auth/signup", person.clone()).await.expect("an answer").status(), 201);
     assert_eq!(post("/v1/auth/signup", person).await.expect("an answer").status(), 409);
@@ -152,7 +152,7 @@ async fn the_log_tells_no_secrets_and_no_personal_data() {
     let tokens: Value = tokens.json().await.expect("tokens");
     let refused = post("/v1/auth/login", json!({ "email": "grete@example.org", "password": "falsche Pferde" })).await.expect("an answer");
     let request = refused.headers()["x-request-id"].to_str().expect("an id").to_owned();
-    let found = http.get(format!("http://{}/v1/events?q=Grete", server.address)).send().await.expect("an answer");
+    let found = http.get(format!("{}/v1/events?q=Grete", server.address)).send().await.expect("an answer");
     assert_eq!(found.status(), 200);
     server.signal("TERM");
     let (status, log) = server.ended();

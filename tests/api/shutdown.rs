@@ -50,7 +50,7 @@ on_both! {
     async fn what_was_begun_gets_its_answer(app: App) {
         let database = app.stop().await;
         let server = Served::start(database.url(), |_| ());
-        let address = server.address.clone();
+        let address = server.authority.clone();
         let total = IN_THE_QUEUE + IN_THE_MIDDLE;
         let mut streams: Vec<TcpStream> = (0..total).map(|number| begun(&address, &sign_up(number))).collect();
         for (number, stream) in streams.iter_mut().enumerate() {
@@ -90,7 +90,7 @@ on_both! {
         let acknowledged = std::sync::Mutex::new(BTreeSet::new());
         let sign_up_many = async |worker: usize| {
             for number in 0.. {
-                let request = http.post(format!("http://{}/v1/auth/signup", server.address)).header("content-type", "application/json");
+                let request = http.post(format!("{}/v1/auth/signup", server.address)).header("content-type", "application/json");
                 match request.body(sign_up(worker * 10_000 + number)).send().await {
                     Ok(answer) => {
                         assert_eq!(answer.status(), 201);

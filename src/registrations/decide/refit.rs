@@ -17,7 +17,7 @@ impl Batch {
     pub(super) fn refit(&mut self, session_id: Uuid, if_overfull: IfOverfull, actor: Actor) -> Result<(), Refusal> {
         self.settle(session_id);
         let session = self.session(session_id)?;
-        let (before, limit, over_before) = (session.seats_limit, session.capacity, session.seats_over);
+        let (before, limit) = (session.seats_limit, session.capacity);
         if before != limit {
             let lowered = limit.is_some_and(|limit| before.is_none_or(|before| limit < before));
             let too_many = limit.map_or(0, |limit| session.seats_taken - limit);
@@ -25,6 +25,7 @@ impl Batch {
                 self.lower(session_id, limit.unwrap_or_default(), too_many, if_overfull, actor)?;
             }
             let session = self.touch(session_id);
+            let over_before = session.seats_over;
             session.seats_limit = limit;
             session.seats_over = session.beyond_limit();
             let over = session.seats_over;
@@ -80,7 +81,7 @@ impl Batch {
             registration.offer_expires_at = None;
         });
         let session = self.touch(held.session_id);
-        session.seats_taken -= 1;
+        session.free_one();
         session.waitlisted += 1;
         self.journal(held.id, ChangeKind::Demoted, Some(actor.user_id), Some(json!({ "from": held.status })));
     }

@@ -1,7 +1,14 @@
 //! A rig that can see loss. What it is and how it is run large is told in the README.
 
+mod checker;
+mod conference;
+mod history;
+mod ledger;
 mod model;
+mod planted;
 mod simulator;
+mod venue;
+mod workload;
 
 /// A number that is set by hand, in the environment.
 fn flag(name: &str, usual: u64) -> u64 {

@@ -1,22 +1,15 @@
 //! A running server with a database of its own.
 
-use super::{client::Call, postgres};
+use super::{client::Front, postgres};
 use plenary::{
     app::{App as Server, Surroundings},
     clock::Clock,
     config::Config,
     db::Db,
+    registrations::engine::{Real, Steps},
     state::State,
 };
-use reqwest::Method;
-use std::{
-    net::TcpListener,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread::JoinHandle,
-};
+use std::{net::TcpListener, sync::Arc, thread::JoinHandle};
 use tokio::sync::oneshot;
 
 /// When every test begins: nine days before the conference of the fixtures.
@@ -28,12 +21,10 @@ pub struct App {
     pub clock: Clock,
     /// The time that tokens go by.
     pub token_clock: Clock,
-    /// Where it listens, as in `http://127.0.0.1:4711`.
-    pub address: String,
+    front: Front,
     state: State,
-    http: reqwest::Client,
-    counter: AtomicU32,
     config: Config,
+    steps: Arc<dyn Steps>,
     running: Running,
     database: Arc<Database>,
 }
@@ -66,6 +57,11 @@ fn small(url: &str) -> Config {
     config
 }
 
+fn sqlite() -> (String, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    (format!("sqlite:{}", folder.path().join("plenary.db").display()), folder)
+}
+
 impl App {
     /// A server on an empty SQLite file.
     pub async fn on_sqlite() -> Self {
@@ -74,9 +70,8 @@ impl App {
 
     /// The same with other settings.
     pub async fn on_sqlite_with(set: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let url = format!("sqlite:{}", folder.path().join("plenary.db").display());
-        Self::start(url, Database::Sqlite(folder), set).await
+        let (url, folder) = sqlite();
+        Self::start(url, Database::Sqlite(folder), Arc::new(Real), set).await
     }
 
     /// A server on an empty Postgres database; `None`, loudly, where there is no Postgres and none is required.
@@ -87,7 +82,19 @@ impl App {
     /// The same with other settings.
     pub async fn on_postgres_with(set: impl FnOnce(&mut Config)) -> Option<Self> {
         let database = postgres::migrated_database().await?;
-        Some(Self::start(database.url.clone(), Database::Postgres(database), set).await)
+        Some(Self::start(database.url.clone(), Database::Postgres(database), Arc::new(Real), set).await)
+    }
+
+    /// The same with other steps of a booking: faulty ones, to show that they would be noticed.
+    pub async fn on_sqlite_stepping(steps: Arc<dyn Steps>) -> Self {
+        let (url, folder) = sqlite();
+        Self::start(url, Database::Sqlite(folder), steps, |_| ()).await
+    }
+
+    /// The same on Postgres.
+    pub async fn on_postgres_stepping(steps: Arc<dyn Steps>) -> Option<Self> {
+        let database = postgres::migrated_database().await?;
+        Some(Self::start(database.url.clone(), Database::Postgres(database), steps, |_| ()).await)
     }
 
     /// Several servers that start at once on a Postgres database with nothing in it.
@@ -96,39 +103,32 @@ impl App {
         let config = small(&database.url);
         let database = Arc::new(Database::Postgres(database));
         let beginning = super::at(BEGINNING);
-        let start = || Self::run(config.clone(), (Clock::manual(beginning), Clock::manual(beginning)), Arc::clone(&database));
+        let start =
+            || Self::run(config.clone(), (Clock::manual(beginning), Clock::manual(beginning)), Arc::new(Real), Arc::clone(&database));
         Some(futures_util::future::join_all((0..nodes).map(|_| start())).await)
     }
 
-    async fn start(url: String, database: Database, set: impl FnOnce(&mut Config)) -> Self {
+    async fn start(url: String, database: Database, steps: Arc<dyn Steps>, set: impl FnOnce(&mut Config)) -> Self {
         let mut config = small(&url);
         set(&mut config);
         let beginning = super::at(BEGINNING);
         let clocks = (Clock::manual(beginning), Clock::manual(beginning));
-        Self::run(config, clocks, Arc::new(database)).await
+        Self::run(config, clocks, steps, Arc::new(database)).await
     }
 
-    /// One more server on the same database (Postgres only), with the same clocks.
+    /// One more server on the same database (Postgres only), with the same clocks and steps.
     pub async fn another_node(&self) -> Self {
         let clocks = (self.clock.clone(), self.token_clock.clone());
-        Self::run(self.config.clone(), clocks, Arc::clone(&self.database)).await
+        Self::run(self.config.clone(), clocks, Arc::clone(&self.steps), Arc::clone(&self.database)).await
     }
 
-    async fn run(config: Config, clocks: (Clock, Clock), database: Arc<Database>) -> Self {
+    async fn run(config: Config, clocks: (Clock, Clock), steps: Arc<dyn Steps>, database: Arc<Database>) -> Self {
         let (clock, token_clock) = clocks;
-        let surroundings = Surroundings { clock: clock.clone(), token_clock: token_clock.clone(), ..Surroundings::default() };
+        let stepping = Arc::clone(&steps);
+        let surroundings =
+            Surroundings { clock: clock.clone(), token_clock: token_clock.clone(), steps: stepping, ..Surroundings::default() };
         let (running, state, port) = Running::start(surroundings, config.clone()).await;
-        Self {
-            clock,
-            token_clock,
-            address: format!("http://127.0.0.1:{port}"),
-            state,
-            http: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("an HTTP client"),
-            counter: AtomicU32::new(0),
-            config,
-            running,
-            database,
-        }
+        Self { clock, token_clock, front: Front::at(format_args!("127.0.0.1:{port}")), state, config, steps, running, database }
     }
 
     /// Ends the server and keeps its database.
@@ -138,9 +138,9 @@ impl App {
 
     /// Ends the server and starts another one on its database, with the same settings and clocks.
     pub async fn restart(self) -> Self {
-        let Self { clock, token_clock, state, config, running, database, .. } = self;
+        let Self { clock, token_clock, state, config, steps, running, database, .. } = self;
         drop((running, state));
-        Self::run(config, (clock, token_clock), database).await
+        Self::run(config, (clock, token_clock), steps, database).await
     }
 
     /// The database, to look at what HTTP doesn't show or to arrange what it can't.
@@ -165,45 +165,17 @@ impl App {
         }
     }
 
-    /// A number that this server's tests haven't used yet.
-    pub fn number(&self) -> u32 {
-        self.counter.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
     /// How many rows a table has: what a refused request must leave as it was.
     pub async fn count(&self, table: &str) -> i64 {
         let statement = format!("SELECT COUNT(*) FROM {table}");
         self.db().query(&*statement.leak()).scalar().await.expect("a table to count")
     }
+}
 
-    /// A GET request.
-    pub fn get(&self, path: impl AsRef<str>) -> Call {
-        self.call(Method::GET, path)
-    }
-
-    /// A POST request.
-    pub fn post(&self, path: impl AsRef<str>) -> Call {
-        self.call(Method::POST, path)
-    }
-
-    /// A PATCH request.
-    pub fn patch(&self, path: impl AsRef<str>) -> Call {
-        self.call(Method::PATCH, path)
-    }
-
-    /// A PUT request.
-    pub fn put(&self, path: impl AsRef<str>) -> Call {
-        self.call(Method::PUT, path)
-    }
-
-    /// A DELETE request.
-    pub fn delete(&self, path: impl AsRef<str>) -> Call {
-        self.call(Method::DELETE, path)
-    }
-
-    /// Any request.
-    pub fn call(&self, method: Method, path: impl AsRef<str>) -> Call {
-        Call::new(&self.http, method, &self.address, path.as_ref())
+impl std::ops::Deref for App {
+    type Target = Front;
+    fn deref(&self) -> &Front {
+        &self.front
     }
 }
 

@@ -6,6 +6,62 @@ use reqwest::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::Value;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+/// Where a server is reached.
+#[derive(Clone)]
+pub struct Front {
+    /// As in `http://127.0.0.1:4711`.
+    pub address: String,
+    http: reqwest::Client,
+    counter: Arc<AtomicU32>,
+}
+
+impl Front {
+    /// The server that listens at `host:port`.
+    pub(super) fn at(authority: impl std::fmt::Display) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        Self { address: format!("http://{authority}"), http: http.expect("an HTTP client"), counter: Arc::default() }
+    }
+
+    /// A number that this server's tests haven't used yet.
+    pub fn number(&self) -> u32 {
+        self.counter.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A GET request.
+    pub fn get(&self, path: impl AsRef<str>) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    /// A POST request.
+    pub fn post(&self, path: impl AsRef<str>) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, path: impl AsRef<str>) -> Call {
+        self.call(Method::PATCH, path)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, path: impl AsRef<str>) -> Call {
+        self.call(Method::PUT, path)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, path: impl AsRef<str>) -> Call {
+        self.call(Method::DELETE, path)
+    }
+
+    /// Any request.
+    pub fn call(&self, method: Method, path: impl AsRef<str>) -> Call {
+        Call::new(&self.http, method, &self.address, path.as_ref())
+    }
+}
 
 /// A request under construction.
 #[derive(Clone)]
@@ -20,7 +76,7 @@ pub struct Call {
 }
 
 impl Call {
-    pub(super) fn new(http: &reqwest::Client, method: Method, base: &str, path: &str) -> Self {
+    fn new(http: &reqwest::Client, method: Method, base: &str, path: &str) -> Self {
         Self {
             http: http.clone(),
             method,
@@ -79,6 +135,14 @@ impl Call {
     /// Sends it and holds the answer against the contract.
     pub async fn send(self) -> Answer {
         let request = format!("{} {}", self.method, self.path);
+        let answer = self.attempt().await.unwrap_or_else(|error| panic!("{request}: no answer: {error:?}"));
+        assert_ne!(answer.status, 500, "{}: the server failed: {}", answer.request, answer.text);
+        answer
+    }
+
+    /// The same where the server may be gone, or fail: both are answers to who asked for them.
+    pub async fn attempt(self) -> reqwest::Result<Answer> {
+        let request = format!("{} {}", self.method, self.path);
         let mut builder = self.http.request(self.method.clone(), format!("{}{}", self.base, self.path)).headers(self.headers);
         if let Some(body) = self.body {
             builder = match self.chunked {
@@ -89,10 +153,9 @@ impl Call {
                 }
             };
         }
-        let response = builder.send().await.unwrap_or_else(|error| panic!("{request}: no answer: {error:?}"));
+        let response = builder.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await.unwrap_or_else(|error| panic!("{request}: the answer broke off: {error:?}"));
-        Answer::read(request, (&self.method, &self.path), status, headers, bytes.to_vec())
+        Ok(Answer::read(request, (&self.method, &self.path), status, headers, response.bytes().await?.to_vec()))
     }
 }
 
@@ -114,7 +177,6 @@ impl Answer {
     fn read(request: String, asked: (&Method, &str), status: StatusCode, headers: HeaderMap, bytes: Vec<u8>) -> Self {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let answer = Self { request, status: status.as_u16(), headers, json: serde_json::from_str(&text).unwrap_or_default(), text, bytes };
-        assert_ne!(answer.status, 500, "{}: the server failed: {}", answer.request, answer.text);
         if let Err(breach) = Document::shared().check(asked.0, asked.1, &answer) {
             let (breach, text): (String, String) = (breach.chars().take(2000).collect(), answer.text.chars().take(2000).collect());
             panic!("{}: {} breaks the contract: {breach}\n{:?}\n{text}", answer.request, answer.status, answer.headers);

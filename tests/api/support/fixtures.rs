@@ -1,6 +1,9 @@
 //! People, organisations, events and sessions to begin with, made over HTTP.
 
-use super::{app::App, client::Answer};
+use super::{
+    app::App,
+    client::{Answer, Front},
+};
 use plenary::clock::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -85,7 +88,7 @@ pub fn event_booking(overrides: Value) -> Value {
     rules
 }
 
-impl App {
+impl Front {
     /// Signs up and in. The address is `{name}@example.org`.
     pub async fn user(&self, name: &str) -> User {
         let email = format!("{}@example.org", name.to_lowercase().replace(' ', "."));
@@ -156,7 +159,9 @@ impl App {
         let added = futures_util::future::join_all((1..=count).map(add)).await;
         added.into_iter().map(|answer| answer.expect(201).json.as_id()).collect()
     }
+}
 
+impl App {
     /// Makes a user a member of an organisation.
     pub async fn member(&self, organisation: impl AsId, user: &User, role: &'static str) {
         const ADD: &str = "INSERT INTO members (id, organisation_id, user_id, role, created_at) VALUES ($1, $2, $3, $4, $5)";

@@ -10,7 +10,7 @@ mod postgres;
 mod process;
 
 pub use app::App;
-pub use client::{Answer, Call};
+pub use client::{Answer, Call, Front};
 pub use contract::Document;
 pub use fixtures::{AsId, PASSWORD, User, at, event_booking, overlay};
 pub use futures_util::future::join_all;

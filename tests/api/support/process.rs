@@ -1,7 +1,6 @@
 //! The program itself, as an operator runs it.
 
-use super::client::Call;
-use reqwest::Method;
+use super::client::Front;
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -35,8 +34,8 @@ pub fn run(command: &mut Command) -> Output {
 pub struct Served {
     child: Child,
     /// As in `127.0.0.1:4711`.
-    pub address: String,
-    http: reqwest::Client,
+    pub authority: String,
+    front: Front,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
@@ -45,9 +44,14 @@ impl Served {
     /// Starts `plenary serve` on this database and waits until it listens.
     pub fn start(database_url: &str, set: impl FnOnce(&mut Command)) -> Self {
         let mut command = plenary(&["serve", "--bind", "127.0.0.1:0", "--log-format", "json"]);
-        command.env("DATABASE_URL", database_url).stderr(Stdio::piped());
+        command.env("DATABASE_URL", database_url);
         set(&mut command);
-        let mut child = command.spawn().expect("the program");
+        Self::spawn(command)
+    }
+
+    /// Starts a server that tells where it listens as `plenary serve` does.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the program");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let mut address = None;
@@ -66,13 +70,7 @@ impl Served {
             }
         });
         let Some(address) = address else { panic!("the program did not listen: {}", log.lock().expect("a log")) };
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { child, address, http, log, reader: Some(reader) }
-    }
-
-    /// A POST request to it, its answer held against the contract like any other.
-    pub fn post(&self, path: impl AsRef<str>) -> Call {
-        Call::new(&self.http, Method::POST, &format!("http://{}", self.address), path.as_ref())
+        Self { child, front: Front::at(&address), authority: address, log, reader: Some(reader) }
     }
 
     /// Sends a signal, by its name without `SIG`.
@@ -93,6 +91,13 @@ impl Served {
         };
         self.reader.take().expect("a reader").join().expect("its log");
         (status, self.log.lock().expect("a log").clone())
+    }
+}
+
+impl std::ops::Deref for Served {
+    type Target = Front;
+    fn deref(&self) -> &Front {
+        &self.front
     }
 }
 

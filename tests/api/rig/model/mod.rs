@@ -7,7 +7,7 @@ mod replay;
 mod rules;
 
 pub use commands::{No, Told};
-pub use replay::Entry;
+pub use replay::{Breach, Entry};
 
 use plenary::{
     clock::Timestamp,

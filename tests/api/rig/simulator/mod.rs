@@ -21,19 +21,17 @@ const LONGEST: usize = 160;
 const WORLD: usize = 180;
 
 /// A history that went wrong.
-#[derive(Debug)]
-pub struct Failure {
+pub struct Failure<'d> {
+    decisions: &'d dyn Steps,
     /// Runs it again: `RIG_SEED=… RIG_STEPS=1`.
     pub seed: u64,
-    /// What goes wrong at the end of the shortest history.
+    /// What went wrong.
     pub why: String,
-    /// That history, told.
-    pub history: String,
 }
 
-/// Simulates histories, one a seed from `seed` on, until they have so many steps; answers how often what happened in
-/// them. The first that goes wrong is shortened.
-pub fn simulate(decisions: &dyn Steps, seed: u64, steps: u64) -> Result<BTreeMap<String, u64>, Box<Failure>> {
+/// Simulates histories, one a seed from `seed` on, until they have so many steps or one goes wrong; answers how often what
+/// happened in them.
+pub fn simulate(decisions: &dyn Steps, seed: u64, steps: u64) -> Result<BTreeMap<String, u64>, Failure<'_>> {
     let (mut done, mut tally) = (0, BTreeMap::new());
     for seed in seed.. {
         if done >= steps {
@@ -43,7 +41,7 @@ pub fn simulate(decisions: &dyn Steps, seed: u64, steps: u64) -> Result<BTreeMap
         done += history.steps.len() as u64;
         match goes(decisions, &history) {
             Ok(what) => what.into_iter().for_each(|(what, times)| *tally.entry(what).or_default() += times),
-            Err(why) => return Err(Box::new(shorten(decisions, seed, history, &why))),
+            Err(why) => return Err(Failure { decisions, seed, why }),
         }
     }
     Ok(tally)
@@ -63,12 +61,16 @@ fn goes(decisions: &dyn Steps, history: &History) -> Result<BTreeMap<String, u64
     run.unwrap_or_else(|_| Err("a decision panicked".to_owned()))
 }
 
-fn shorten(decisions: &dyn Steps, seed: u64, history: History, why: &str) -> Failure {
-    let kind = |why: &str| why.split([' ', ':']).next().unwrap_or_default().to_owned();
-    let wanted = kind(why);
-    let history = shrink::shortest(history, |history| goes(decisions, history).is_err_and(|why| kind(&why) == wanted));
-    let (why, history) = Run::new(decisions, &history.world).telling(&history.steps);
-    Failure { seed, why, history }
+impl Failure<'_> {
+    /// The shortest history that goes wrong in the same way: how many steps it has, and the whole of it, told.
+    pub fn shortest(&self) -> (usize, String) {
+        let kind = |why: &str| why.split([' ', ':']).next().unwrap_or_default().to_owned();
+        let wanted = kind(&self.why);
+        let fails = |history: &History| goes(self.decisions, history).is_err_and(|why| kind(&why) == wanted);
+        let history = shrink::shortest(history(self.seed), fails);
+        let told = Run::new(self.decisions, &history.world).telling(&history.steps);
+        (history.steps.len(), format!("RIG_SEED={} RIG_STEPS=1: {told}", self.seed))
+    }
 }
 
 /// Ten thousand steps in the tests; more, from any seed, by hand.
@@ -77,6 +79,6 @@ fn the_decisions_are_those_of_the_naive_model() {
     let (seed, steps) = (flag("RIG_SEED", 1), flag("RIG_STEPS", 10_000));
     match simulate(&Real, seed, steps) {
         Ok(tally) => println!("{steps} steps from seed {seed}, and no difference. What happened: {tally:#?}"),
-        Err(failure) => panic!("RIG_SEED={} RIG_STEPS=1: {}\n{}", failure.seed, failure.why, failure.history),
+        Err(failure) => panic!("{}", failure.shortest().1),
     }
 }

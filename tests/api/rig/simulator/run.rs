@@ -96,7 +96,7 @@ impl<'d> Run<'d> {
     }
 
     /// The same history, told: why it goes wrong, and a line for all that happens.
-    pub fn telling(&mut self, history: &[Step]) -> (String, String) {
+    pub fn telling(&mut self, history: &[Step]) -> String {
         let Store { events, sessions, attendees, .. } = &self.store;
         let mut told = String::new();
         events.values().for_each(|event| told += &format!("{event:?}\n"));
@@ -105,7 +105,7 @@ impl<'d> Run<'d> {
         self.told = Some(told);
         let run = catch_unwind(AssertUnwindSafe(|| self.all(history)));
         let why = run.unwrap_or_else(|_| Err("a decision panicked".to_owned())).err().unwrap_or_default();
-        (numbers::brief(&why), numbers::brief(&self.told.take().unwrap_or_default()))
+        numbers::brief(&format!("{why}\n{}", self.told.take().unwrap_or_default()))
     }
 
     fn tell(&mut self, what: impl FnOnce() -> String) {
@@ -122,6 +122,7 @@ impl<'d> Run<'d> {
             Act::Watch => return self.settle(),
             Act::CheckIn(id) => {
                 let now = self.now;
+                self.tell(|| format!("{id} comes in"));
                 if let Some(row) = self.store.registrations.get_mut(&id).filter(|row| row.status == Status::Confirmed) {
                     row.checked_in_at = row.checked_in_at.or(Some(now));
                 }

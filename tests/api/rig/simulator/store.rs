@@ -132,9 +132,9 @@ impl Store {
             let written = journal.remove(&seats.id);
             must(written.is_none_or(|last| last == seats.last_change), "the last change is another")?;
             let session = self.sessions.get_mut(&seats.id).ok_or("seats of no session")?;
-            let programme = (session.capacity, session.starts_at, session.status, session.waitlist_mode);
-            must((seats.capacity, seats.starts_at, seats.status, seats.waitlist_mode) == programme, "the programme was decided")?;
-            *session = seats.clone();
+            // The programme is not the engine's to write.
+            let SessionState { seats_limit, seats_taken, seats_over, waitlisted, last_seq, last_change, due_at, .. } = *seats;
+            *session = SessionState { seats_limit, seats_taken, seats_over, waitlisted, last_seq, last_change, due_at, ..session.clone() };
         }
         must(journal.is_empty(), "changes of a session whose seats were not written")?;
         let lines = self.sessions.values().filter(|session| changes.reconsidered.contains(&session.event_id) && session.waitlisted > 0);

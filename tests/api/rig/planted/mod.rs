@@ -1,0 +1,151 @@
+//! Faults that were put in on purpose: a rig that misses one is not finished.
+
+pub mod decisions;
+pub mod transactions;
+
+use super::{conference::run, model::Breach, simulator::simulate, workload::Load};
+use crate::support::*;
+use decisions::*;
+use plenary::registrations::engine::Steps;
+use std::sync::Arc;
+use transactions::*;
+
+/// Enough to trip over every one of them.
+const LOAD: Load = Load { clients: 24, wishes: 14, lost: 12 };
+/// Runs that are made before a fault counts as missed.
+const RUNS: u64 = 4;
+
+/// Runs the workload through faulty servers until the checker finds something, and says so if it is none of what it must
+/// find.
+async fn caught(apps: &[&App], invariants: &[&str]) {
+    for seed in 1..=RUNS {
+        let breaches = run(apps, seed, LOAD).await;
+        let found: Vec<&Breach> = breaches.iter().filter(|breach| invariants.contains(&breach.invariant)).collect();
+        if let Some(first) = found.first() {
+            println!("caught with seed {seed}, {} breaches, the first of {}: {}", breaches.len(), first.invariant, first.what);
+            return;
+        }
+        assert!(breaches.is_empty(), "something else was found: {breaches:?}");
+    }
+    panic!("missed");
+}
+
+/// On a server of its own, on one database or the other.
+async fn caught_on_sqlite(fault: impl Steps + 'static, invariants: &[&str]) {
+    let app = App::on_sqlite_stepping(Arc::new(fault)).await;
+    caught(&[&app], invariants).await;
+}
+
+async fn caught_on_postgres(fault: impl Steps + 'static, invariants: &[&str]) {
+    if let Some(app) = App::on_postgres_stepping(Arc::new(fault)).await {
+        caught(&[&app], invariants).await;
+    }
+}
+
+/// Through two nodes on one database.
+async fn caught_on_two_nodes(fault: impl Steps + 'static, invariants: &[&str], ready: impl FnOnce(&App)) {
+    let Some(app) = App::on_postgres_stepping(Arc::new(fault)).await else { return };
+    ready(&app);
+    let other = app.another_node().await;
+    caught(&[&app, &other], invariants).await;
+}
+
+macro_rules! faults {
+    ($(async fn $name:ident() $body:block)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() $body
+    )+};
+}
+
+faults! {
+    async fn capacity_read_outside_the_transaction() {
+        let fault = Arc::new(CapacityOutside::default());
+        let Some(app) = App::on_postgres_stepping(fault.clone()).await else { return };
+        fault.0.set(app.db().clone()).unwrap_or_else(|_| panic!("set once"));
+        let other = app.another_node().await;
+        caught(&[&app, &other], &["I1", "I6"]).await;
+    }
+
+    async fn overlap_read_outside_the_transaction() {
+        caught_on_two_nodes(OverlapOutside, &["I4"], |_| ()).await;
+    }
+
+    async fn answers_before_the_commit() {
+        caught_on_sqlite(AnswersBeforeCommit, &["I8"]).await;
+        caught_on_postgres(AnswersBeforeCommit, &["I8"]).await;
+    }
+
+    async fn a_waitlist_by_the_clock() {
+        caught_on_sqlite(WaitlistByClock, &["I5"]).await;
+    }
+
+    async fn a_promotion_after_the_start() {
+        caught_on_postgres(PromotesAfterTheStart, &["I4", "I5"]).await;
+    }
+
+    async fn a_journal_outside_the_transaction() {
+        let fault = Arc::new(JournalApart::default());
+        let app = App::on_sqlite_stepping(fault.clone()).await;
+        fault.outside.set(app.db().clone()).unwrap_or_else(|_| panic!("set once"));
+        caught(&[&app], &["I6"]).await;
+    }
+
+    async fn a_freed_seat_for_its_leaver() {
+        caught_on_postgres(BackToTheLeaver, &["I2", "I5"]).await;
+    }
+
+    async fn a_retry_that_books_twice() {
+        let app = App::on_sqlite_stepping(Arc::new(BooksTwice)).await;
+        let mut tx = app.db().begin().await.expect("a transaction");
+        tx.query("DROP INDEX registrations_attendee").execute().await.expect("without the second wall");
+        tx.commit().await.expect("a commit");
+        caught(&[&app], &["I3"]).await;
+    }
+
+    async fn a_pool_that_leaks() {
+        caught_on_postgres(LeakingPool, &["I1"]).await;
+    }
+
+    async fn half_a_batch() {
+        caught_on_sqlite(HalfABatch, &["I2"]).await;
+    }
+
+    async fn an_attendee_of_another_tenant() {
+        caught_on_sqlite(AnybodysAttendees, &["I10"]).await;
+    }
+
+    async fn a_freed_seat_that_stays_taken() {
+        caught_on_sqlite(KeepsFreedSeats, &["I1", "I6"]).await;
+    }
+
+    async fn an_offer_without_end() {
+        caught_on_postgres(OffersWithoutEnd, &["I1", "I6"]).await;
+    }
+}
+
+/// What is decided wrongly is found without a server.
+#[test]
+fn the_simulator_notices() {
+    let faults: [(&str, &dyn Steps); 7] = [
+        ("promotes after the start", &PromotesAfterTheStart),
+        ("a pool that leaks", &LeakingPool),
+        ("a freed seat for its leaver", &BackToTheLeaver),
+        ("a freed seat that stays taken", &KeepsFreedSeats),
+        ("who waits elsewhere is forgotten", &ForgetsWhoWaitsElsewhere),
+        ("an offer without end", &OffersWithoutEnd),
+        ("a retry that books twice", &BooksTwice),
+    ];
+    for (name, fault) in faults {
+        let failure = simulate(fault, 1, 20_000).err().unwrap_or_else(|| panic!("{name}: missed"));
+        println!("{name}: seed {}: {}", failure.seed, failure.why);
+    }
+}
+
+/// A failure tells its seed and a history that can be read.
+#[test]
+fn the_simulator_finds_a_short_history() {
+    let failure = simulate(&BackToTheLeaver, 1, 20_000).err().expect("a fault");
+    let (steps, told) = failure.shortest();
+    println!("{told}");
+    assert!(steps <= 4 && told.contains(&format!("RIG_SEED={}", failure.seed)), "{told}");
+}
