@@ -7,6 +7,7 @@ use super::{
     history::Attempt,
     ledger::Ledger,
     model::Breach,
+    tell_failures,
     venue::{Size, Venue},
     workload::{Doors, Load, Time, Workload},
 };
@@ -20,19 +21,21 @@ fn load() -> Load {
 
 /// Runs the workload through servers of this process, whose clock moves on with it, and judges it.
 pub async fn run(apps: &[&App], seed: u64, load: Load) -> Vec<Breach> {
+    tell_failures();
     let app = apps[0];
     let size = Size { people: load.clients * 2, users: 3 };
-    let venue = Venue::open(app, app.clock.now(), seed, size).await;
+    let anna = app.user(&format!("Anna {seed}")).await;
+    let venue = Venue::open(app, &anna, app.clock.now(), seed, size).await;
     let doors = Doors::of(apps.iter().map(|app| Front::clone(app)).collect());
     let steps = (load.clients * load.wishes / 80).max(1) as u64;
     let time = Time::Moved { clock: app.clock.clone(), secs: 6 * 60, wishes: steps };
     let workload = Arc::new(Workload::new(doors, venue, load, time, seed));
     workload.run().await;
-    app.state().watch.settle().await.expect("what is due is done");
+    let settled = app.state().watch.settle().await.map_err(|problem| Breach::of("I1", format!("what is due can't be done: {problem}")));
     let ledger = Ledger::read(app, app.db(), &workload.venue, app.clock.now()).await;
     let attempts = workload.history.attempts();
     println!("seed {seed}: {}", summary(&attempts, &ledger));
-    judge(&workload.venue, &attempts, &ledger)
+    judge(&workload.venue, &attempts, &ledger).into_iter().chain(settled.err()).collect()
 }
 
 /// What happened, so that it can be seen that something did.
@@ -60,4 +63,12 @@ on_both! {
         let seed = flag("RIG_SEED", 1);
         assert_clean(&run(&[&app], seed, load()).await, seed);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_between_two_nodes() {
+    let Some(app) = App::on_postgres().await else { return };
+    let other = app.another_node().await;
+    let seed = flag("RIG_SEED", 1);
+    assert_clean(&run(&[&app, &other], seed, load()).await, seed);
 }

@@ -46,10 +46,10 @@ fn uuid(value: impl AsId) -> Uuid {
 }
 
 impl Venue {
-    /// Makes one whose rules follow from the seed. Its first session begins two hours after `now`.
-    pub async fn open(front: &Front, now: Timestamp, seed: u64, size: Size) -> Self {
+    /// Makes one whose rules follow from the seed, run by Anna. Its first session begins two hours after `now`.
+    pub async fn open(front: &Front, anna: &User, now: Timestamp, seed: u64, size: Size) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let anna = front.user(&format!("Anna {}", front.number())).await;
+        let anna = anna.clone();
         let rules = event(front, &anna, now, &mut random).await;
         let mut sessions = Vec::new();
         for plan in plans() {
@@ -59,7 +59,7 @@ impl Venue {
         for number in 0..size.people {
             people.push(person(front, &anna, rules.id, number, number < size.users).await);
         }
-        let stranger = stranger(front, &anna).await;
+        let stranger = stranger(front, &anna, &mut random).await;
         Self { rules, sessions, people, anna, stranger }
     }
 
@@ -188,8 +188,8 @@ async fn link(front: &Front, anna: &User, attendee: Uuid) -> String {
 }
 
 /// Anna runs another organisation too.
-async fn stranger(front: &Front, anna: &User) -> AttendeeState {
-    let event_id = uuid(front.event(anna, json!({ "slug": format!("elsewhere-{}", anna.id) })).await);
+async fn stranger(front: &Front, anna: &User, random: &mut StdRng) -> AttendeeState {
+    let event_id = uuid(front.event(anna, json!({ "slug": format!("elsewhere-{:08x}", random.random::<u32>()) })).await);
     let path = format!("/v1/events/{event_id}/attendees");
     let id = uuid(front.post(path).token(&anna.token).json(&json!({ "name": "Stranger" })).send().await.expect(201).json);
     AttendeeState { id, event_id, user_id: None, category: None }

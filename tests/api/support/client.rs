@@ -132,6 +132,16 @@ impl Call {
         self.header("if-none-match", etag)
     }
 
+    /// The same as it goes over the wire, for who wants to send only a part of it.
+    pub fn bytes(&self) -> Vec<u8> {
+        let body = self.body.as_deref().unwrap_or_default();
+        let mut head = format!("{} {} HTTP/1.1\r\nhost: plenary\r\ncontent-length: {}\r\n", self.method, self.path, body.len());
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {}\r\n", value.to_str().expect("a header that is text"));
+        }
+        [head.as_bytes(), b"\r\n", body].concat()
+    }
+
     /// Sends it and holds the answer against the contract.
     pub async fn send(self) -> Answer {
         let request = format!("{} {}", self.method, self.path);

@@ -166,7 +166,7 @@ impl Judge<'_> {
         let holds = match (code, session) {
             ("session_full", Some(session)) => since(session).iter().any(|state| state.free[&category] <= 0),
             ("waitlist_full", Some(session)) => since(session).iter().any(|state| state.waitlisted > 0),
-            ("session_started", Some(session)) => begins(session) <= told.at,
+            ("session_started", Some(session)) if matches!(attempt.ask, Ask::Book { .. }) => begins(session) <= told.at,
             ("time_conflict", _) => id(&problem["clash"]["registrationId"]).is_some_and(|clash| self.had_seat(clash, person)),
             ("offer_expired" | "not_offered" | "registration_cancelled" | "limit_reached" | "session_started", _) => true,
             ("has_registrations" | "no_waitlist", _) => matches!(attempt.ask, Ask::Resize { .. }),

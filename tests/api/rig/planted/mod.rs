@@ -1,9 +1,10 @@
 //! Faults that were put in on purpose: a rig that misses one is not finished.
 
 pub mod decisions;
+pub mod process;
 pub mod transactions;
 
-use super::{conference::run, model::Breach, simulator::simulate, workload::Load};
+use super::{conference::run, crash::Mortals, model::Breach, simulator::simulate, workload::Load};
 use crate::support::*;
 use decisions::*;
 use plenary::registrations::engine::Steps;
@@ -107,7 +108,7 @@ faults! {
     }
 
     async fn half_a_batch() {
-        caught_on_sqlite(HalfABatch, &["I2"]).await;
+        caught_on_sqlite(HalfABatch, &["I2", "I3", "I6"]).await;
     }
 
     async fn an_attendee_of_another_tenant() {
@@ -121,6 +122,20 @@ faults! {
     async fn an_offer_without_end() {
         caught_on_postgres(OffersWithoutEnd, &["I1", "I6"]).await;
     }
+}
+
+/// A server that answers before it has committed is killed until something acknowledged is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loss_is_seen_after_a_kill() {
+    let database = App::on_sqlite().await.stop().await;
+    let start = |url: &str| Served::spawn(process::command("answers before the commit", url));
+    let mut mortals = Mortals::start(database.url(), 1, &start).await;
+    for seed in 1..=RUNS * 2 {
+        if mortals.round(seed).await.iter().any(|breach| breach.invariant == "I2") {
+            return;
+        }
+    }
+    panic!("missed");
 }
 
 /// What is decided wrongly is found without a server.

@@ -89,7 +89,7 @@ pub fn beginning() -> Timestamp {
 pub fn world(numbers: &[u16]) -> Store {
     let mut numbers = Numbers::new(numbers);
     let mut store = Store::default();
-    let sessions = 2 + numbers.below(5) as u64;
+    let sessions = 2 + numbers.below(4) as u64;
     let people = 3 + numbers.below(6) as u64;
     let events = if numbers.rarely(8) { 2 } else { 1 };
     for n in 0..events {
@@ -149,8 +149,8 @@ pub fn rule(event: &mut EventRules, which: usize, numbers: &mut Numbers) {
         6 => event.offer_ttl_minutes = numbers.of(&[1440, 30]),
         7 => event.offer_last_day_ttl_minutes = numbers.of(&[120, 10, 600]),
         8 => event.offer_automatic_minutes = numbers.of(&[60, 0, 300]),
-        9 => event.opens_at = numbers.of(&[None, None, None, None, None, None, None, at(1)]),
-        _ => event.closes_at = numbers.of(&[None, None, None, None, None, None, at(3), at(20)]),
+        9 => event.opens_at = if numbers.rarely(16) { at(1) } else { None },
+        _ => event.closes_at = if numbers.rarely(16) { at(3) } else { None },
     }
 }
 
@@ -214,13 +214,14 @@ pub fn change(session: &mut SessionState, part: Part, numbers: &mut Numbers) {
         Part::Capacity => session.capacity = numbers.of(&[Some(1), Some(2), Some(3), Some(1), Some(0), None]),
         Part::Hours => {
             // In the last hour before midnight in Oslo, and in the next day, as well.
-            let start = numbers.of(&[240, 240, 240, 270, 270, 300, 360, 870, 900, 930, 1680]);
+            let start = numbers.of(&[240, 240, 240, 240, 240, 270, 270, 300, 870, 900, 930, 1680]);
             session.starts_at = at(start);
             session.ends_at = at(start + numbers.of(&[60, 30, 90]));
             session.room_id = numbers.of(&[None, Some(0), Some(1), Some(0)]).map(|n| id(ROOMS, n));
         }
         Part::Waitlist => {
-            session.waitlist_mode = numbers.of(&[WaitlistMode::Auto, WaitlistMode::Auto, WaitlistMode::Offer, WaitlistMode::None]);
+            session.waitlist_mode =
+                numbers.of(&[WaitlistMode::Auto, WaitlistMode::Auto, WaitlistMode::Offer, WaitlistMode::Offer, WaitlistMode::None]);
             session.waitlist_limit = numbers.of(&[None, None, None, Some(1), Some(2), Some(0)]);
         }
         Part::Pools => {
@@ -232,9 +233,9 @@ pub fn change(session: &mut SessionState, part: Part, numbers: &mut Numbers) {
             session.pools = JsonText(CATEGORIES.iter().filter_map(|category| pool(category)).collect());
         }
         Part::Window => {
-            session.opens_at = numbers.of(&[None, None, None, None, None, None, None, Some(at(30))]);
-            session.closes_at = numbers.of(&[None, None, None, None, None, None, None, Some(at(120))]);
-            let for_some = numbers.of(&[None, None, None, None, None, None, None, Some(CATEGORIES[0])]);
+            session.opens_at = numbers.rarely(16).then(|| at(30));
+            session.closes_at = numbers.rarely(16).then(|| at(120));
+            let for_some = numbers.rarely(12).then_some(CATEGORIES[0]);
             session.categories = JsonText(for_some.into_iter().map(str::to_owned).collect());
         }
         Part::Status => {
@@ -289,10 +290,10 @@ pub fn act(numbers: &mut Numbers, store: &Store, made: &[Uuid], now: Timestamp, 
         }
         (42..46, Some(row)) => Act::Ask(Command::Accept { registration_id: row, actor }),
         (46..48, Some(row)) => Act::Ask(Command::Decline { registration_id: row, actor }),
-        (48, Some(row)) if numbers.rarely(2) => Act::CheckIn(row),
+        (48, Some(row)) if numbers.rarely(4) => Act::CheckIn(row),
         (48..50, Some(row)) => Act::Ask(Command::Prioritise { registration_id: row, priority: numbers.below(3) as i64, actor }),
         (50..52, _) => Act::Watch,
-        (52, _) => Act::Wait(MINUTE * numbers.of(&[1, 10, 30, 60, 180])),
+        (52, _) => Act::Wait(MINUTE * numbers.of(&[1, 10, 30, 60])),
         (53, _) => moments(store, now).first().map_or(Act::Watch, |at| Act::WaitUntil(*at)),
         (54..60, _) => {
             let part = match numbers.below(16) {
