@@ -312,3 +312,20 @@ on_both! { async fn nobody_is_left_with_nothing_through_any_door(app: App) {
     cancel(&app, &seat, &anna).await.expect(200);
     app.delete(&path).token(&anna.token).if_match("*").send().await.expect(204);
 } }
+
+on_both! { async fn who_missed_an_offer_can_book_again_at_once(app: App) {
+    let anna = app.user("anna").await;
+    let event = app.event(&anna, json!({})).await;
+    let session = app.session(&anna, event_id(&event), json!({ "capacity": 1, "waitlist": { "mode": "offer" } })).await;
+    let (bo, carla) = (app.user("bo").await, app.user("carla").await);
+    let seat = book(&app, &session, &bo).await.expect(201).json;
+    let waits = book(&app, &session, &carla).await.expect(201).json;
+    cancel(&app, &seat, &bo).await.expect(200);
+    let offer = read(&app, &waits, &carla).await;
+    assert_eq!(offer["status"], "offered");
+    // The offer ends in the transaction that makes the new registration, unless somebody looked before.
+    app.clock.set(at(offer["offerExpiresAt"].as_str().unwrap()));
+    let again = book(&app, &session, &carla).await.expect(201).json;
+    assert_eq!((&again["status"], &again["seq"]), (&json!("confirmed"), &json!(3)));
+    assert_eq!(read(&app, &waits, &carla).await["cancelReason"], "offer_expired");
+} }

@@ -85,8 +85,9 @@ struct UserName {
 /// Writes what was decided. A row that another node changed in between surfaces as an error or a wrong count.
 pub async fn write(tx: &mut Tx, changes: &Changes, now: Timestamp) -> Result<()> {
     add_attendees(tx, &changes.attendees, now).await?;
-    add(tx, &changes.inserted).await?;
+    // What ends makes room for what begins: an attendee has one active registration of a session.
     change(tx, &changes.updated).await?;
+    add(tx, &changes.inserted).await?;
     write_seats(tx, &changes.seats).await?;
     write_journal(tx, &changes.journal, now).await?;
     mark(tx, changes).await

@@ -16,19 +16,28 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// How much is asked: hundreds of clients by hand, fewer in the tests.
 fn load() -> Load {
-    Load { clients: flag("RIG_CLIENTS", 40) as usize, wishes: flag("RIG_WISHES", 20) as usize, lost: 12 }
+    let clients = flag("RIG_CLIENTS", 40) as usize;
+    Load { clients, people: clients * 2, wishes: flag("RIG_WISHES", 20) as usize, pairs: 8, lost: 12 }
 }
+
+/// How long a run lasts by the servers' clock, and in how many moves.
+const HOURS: i64 = 8;
+const MOVES: usize = 80;
+
+/// Few at once, who want two seats at the same hours in the same instant: their batches are small, and seldom wait for
+/// each other's sessions.
+pub const PAIRS: Load = Load { clients: 4, people: 120, wishes: 40, pairs: 75, lost: 4 };
 
 /// Runs the workload through servers of this process, whose clock moves on with it, and judges it.
 pub async fn run(apps: &[&App], seed: u64, load: Load) -> Vec<Breach> {
     tell_failures();
     let app = apps[0];
-    let size = Size { people: load.clients * 2, users: 3 };
+    let size = Size { people: load.people, users: 3 };
     let anna = app.user(&format!("Anna {seed}")).await;
     let venue = Venue::open(app, &anna, app.clock.now(), seed, size).await;
     let doors = Doors::of(apps.iter().map(|app| Front::clone(app)).collect());
-    let steps = (load.clients * load.wishes / 80).max(1) as u64;
-    let time = Time::Moved { clock: app.clock.clone(), secs: 6 * 60, wishes: steps };
+    let wishes = (load.clients * load.wishes * (100 + load.pairs as usize) / 100).max(MOVES) as u64;
+    let time = Time::Moved { clock: app.clock.clone(), secs: HOURS * 3_600 / MOVES as i64, wishes: wishes / MOVES as u64 };
     let workload = Arc::new(Workload::new(doors, venue, load, time, seed));
     workload.run().await;
     let settled = app.state().watch.settle().await.map_err(|problem| Breach::of("I1", format!("what is due can't be done: {problem}")));
@@ -71,4 +80,12 @@ async fn nothing_is_lost_between_two_nodes() {
     let other = app.another_node().await;
     let seed = flag("RIG_SEED", 1);
     assert_clean(&run(&[&app, &other], seed, load()).await, seed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_gets_two_seats_in_the_same_instant() {
+    let Some(app) = App::on_postgres().await else { return };
+    let other = app.another_node().await;
+    let seed = flag("RIG_SEED", 1);
+    assert_clean(&run(&[&app, &other], seed, PAIRS).await, seed);
 }

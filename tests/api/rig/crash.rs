@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const LOAD: Load = Load { clients: 16, wishes: 12, lost: 8 };
+const LOAD: Load = Load { clients: 16, people: 24, wishes: 12, pairs: 8, lost: 8 };
 /// Longer than it takes to do what is due on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,7 +54,7 @@ impl<'s> Mortals<'s> {
     pub async fn round(&mut self, seed: u64) -> Vec<Breach> {
         let mut random = StdRng::seed_from_u64(seed);
         let clock = Clock::system();
-        let size = Size { people: 24, users: 0 };
+        let size = Size { people: LOAD.people, users: 0 };
         let venue = Venue::open(&self.servers[0], &self.anna, clock.now(), seed, size).await;
         let workload = Arc::new(Workload::new(Doors::of(self.fronts()), venue, LOAD, Time::Real, seed));
         let clients = tokio::spawn({

@@ -124,8 +124,9 @@ struct Plan {
 fn plans() -> Vec<Plan> {
     let plan = |starts, lasts, capacity, mode| Plan { starts, lasts, capacity, mode, limit: None, pool: 0 };
     vec![
-        plan(360, 60, Some(5), WaitlistMode::Auto),
-        plan(390, 60, Some(4), WaitlistMode::Auto),
+        plan(360, 60, Some(30), WaitlistMode::Auto),
+        plan(390, 60, Some(20), WaitlistMode::Auto),
+        plan(300, 60, Some(5), WaitlistMode::Auto),
         plan(1_800, 60, Some(3), WaitlistMode::Offer),
         Plan { pool: 2, ..plan(480, 60, Some(6), WaitlistMode::Auto) },
         plan(120, 60, Some(3), WaitlistMode::Auto),

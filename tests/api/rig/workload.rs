@@ -47,8 +47,11 @@ impl Doors {
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub clients: usize,
-    /// Of each.
+    pub people: usize,
+    /// Of each client.
     pub wishes: usize,
+    /// Of a hundred of these, seats at the same hours that are wanted in the same instant.
+    pub pairs: u32,
     /// Answers lost, in a hundred attempts.
     pub lost: u32,
 }
@@ -174,8 +177,7 @@ impl Client {
     async fn run(mut self) {
         for _ in 0..self.workload.load.wishes {
             let workload = Arc::clone(&self.workload);
-            if self.random.random_range(0..12) == 0 {
-                // Two seats at the same hours in the same instant.
+            if self.random.random_range(0..100) < workload.load.pairs {
                 let (one, other) = (self.book(Some(0)), self.book(Some(1)));
                 let other = match (&one, other) {
                     (Ask::Book { person, .. }, Ask::Book { session, .. }) => {

@@ -174,7 +174,9 @@ impl Judge<'_> {
             ("idempotency_in_flight", _) => attempt.keyed,
             _ => false,
         };
-        self.must(holds, "I1", &format!("it was refused for no reason ({code})"), attempt);
+        // What is asked about by its id was told of before.
+        let invariant = if code == "not_found" { "I8" } else { "I1" };
+        self.must(holds, invariant, &format!("it was refused for no reason ({code})"), attempt);
     }
 
     fn timelines_start(&self, session: Uuid) -> plenary::clock::Timestamp {

@@ -44,17 +44,19 @@ impl Steps for CapacityOutside {
     }
 }
 
-/// What somebody has elsewhere is read without locking them.
+/// What somebody has elsewhere is read without locking them; sessions are locked as ever.
 pub struct OverlapOutside;
 
 impl Steps for OverlapOutside {
     fn load<'t>(&'t self, tx: &'t mut Tx, wanted: &'t Wanted, now: Timestamp) -> BoxFuture<'t, Result<World>> {
+        const NAMED: &str = "SELECT session_id FROM registrations WHERE id = ANY($1) \
+            OR id IN (SELECT moved_to FROM registrations WHERE id = ANY($1))";
         const LOCK: &str = "SELECT session_id FROM session_seats WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE";
         Box::pin(async move {
-            if tx.dialect() == Dialect::Postgres {
-                let sessions: Vec<Uuid> = wanted.sessions.iter().copied().collect();
-                tx.query(LOCK).bind_ids(&sessions).all::<(Uuid,)>().await?;
-            }
+            let named: Vec<Uuid> = wanted.registrations.iter().copied().collect();
+            let named: Vec<(Uuid,)> = tx.query(NAMED).bind_ids(&named).all().await?;
+            let sessions: Vec<Uuid> = wanted.sessions.iter().copied().chain(named.into_iter().map(|(id,)| id)).collect();
+            tx.query(LOCK).bind_ids(&sessions).all::<(Uuid,)>().await?;
             load(tx, wanted, now, false).await
         })
     }

@@ -116,11 +116,11 @@ impl Store {
             let attendee = AttendeeState { id: *id, event_id: *event_id, user_id: Some(*user_id), category: None };
             must(self.attendees.insert(*id, attendee).is_none(), "an attendee is there twice")?;
         }
-        for row in &changes.inserted {
-            must(self.registrations.insert(row.id, row.clone()).is_none(), "a registration is there twice")?;
-        }
         for row in &changes.updated {
             must(self.registrations.insert(row.id, row.clone()).is_some(), "a registration that changed is not there")?;
+        }
+        for row in &changes.inserted {
+            must(self.registrations.insert(row.id, row.clone()).is_none(), "a registration is there twice")?;
         }
         let mut journal: HashMap<Uuid, i64> = HashMap::new();
         for change in &changes.journal {
