@@ -13,6 +13,11 @@ install() {
   command -v "$1" >/dev/null || packages "${@:2}"
 }
 
+# postgres: the programs for a cluster of one's own, which Debian keeps off PATH.
+postgres() {
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || install initdb postgresql
+}
+
 # node_packages: those of this folder's package-lock.json, in node_modules.
 node_packages() {
   # npm writes its copy of the lock file last: when it is older than ours, or absent, what is installed isn't what is locked.
