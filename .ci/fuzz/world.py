@@ -13,8 +13,11 @@ from processes import PASSWORD, Api, sign_in
 # What an example says otherwise, and bookings need.
 CHANGES = {
     "event": {"status": "published", "booking": {"admission": "open"}},
-    "session": {"status": "published", "capacity": 1, "waitlist": {"mode": "auto"}},
+    "session": {"status": "published", "capacity": 1, "pools": [], "waitlist": {"mode": "auto"}},
 }
+
+# A session at another time that offers a seat instead of giving it.
+OFFERING = {"startsAt": "2026-03-12T09:00:00Z", "endsAt": "2026-03-12T10:00:00Z", "waitlist": {"mode": "offer"}}
 
 # What ends must end after it has begun; made up, it does so only now and then.
 RANGES = [("startsAt", "endsAt"), ("opensAt", "closesAt"), ("startsOn", "endsOn")]
@@ -47,9 +50,9 @@ class World:
         claim = self.ask(self.owner, "POST", f"/v1/attendees/{self.ids['attendee'][-1]}/claim-code")
         self.values["claimCode"] = [claim["claimCode"]]
 
-    def create(self, kind):
+    def create(self, kind, changes=None):
         path, example = self.creations[kind]
-        body = self.real(example, unique=True) | CHANGES.get(kind, {})
+        body = self.real(example | CHANGES.get(kind, {}) | (changes or {}), unique=True)
         made = self.ask(self.owner, "POST", path.format_map({name: ids[0] for name, ids in self.ids.items()}), body)
         self.ids[kind].append(made["id"])
         return made
@@ -63,11 +66,14 @@ class World:
         self.ids["member"] = [member["id"], *(other["id"] for other in members if other["id"] != member["id"])]
 
     def book(self):
-        """The attendee has the only seat of the first session, and somebody waits."""
+        """The attendee has the only seat of one session, where somebody waits, and is offered that of another."""
+        somebody = {"attendeeId": self.ids["attendee"][0]}
         path = f"/v1/sessions/{self.ids['session'][0]}/registrations"
-        confirmed = self.ask(self.attendee, "POST", path)
-        waiting = self.ask(self.owner, "POST", path, {"attendeeId": self.ids["attendee"][0]})
-        self.ids["registration"] = [confirmed["id"], waiting["id"]]
+        confirmed, waiting = self.ask(self.attendee, "POST", path), self.ask(self.owner, "POST", path, somebody)
+        path = f"/v1/sessions/{self.create('session', OFFERING)['id']}/registrations"
+        seat, offered = self.ask(self.owner, "POST", path, somebody), self.ask(self.attendee, "POST", path)
+        self.ask(self.owner, "POST", f"/v1/registrations/{seat['id']}/cancel")
+        self.ids["registration"] = [confirmed["id"], offered["id"], waiting["id"]]
         self.ids["attendee"].insert(0, confirmed["attendeeId"])
 
     def lose(self, kind, lost):
@@ -110,6 +116,8 @@ class World:
 
     @staticmethod
     def ask(api, method, path, body=None):
+        # The server may have closed one that was kept while nothing had to be made.
+        api.connection.close()
         status, answer = api.call(method, path, body)
         if status not in (200, 201):
             # Not SystemExit, which would end a thread of Schemathesis and nothing else.
