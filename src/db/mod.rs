@@ -9,15 +9,18 @@ mod connect;
 mod listing;
 mod migrations;
 mod query;
+mod script;
 mod select;
 mod types;
 
 pub use backup::{BackupError, Copied, back_up, restore};
+pub use batch::BatchRecord;
 pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
 pub use connect::{ConnectError, Settings};
 pub use listing::{Cell, Field, Kind, Listing, ListingOf, Part, Parts, Sink};
 pub use migrations::{MigrateError, latest_version};
 pub use query::{Bind, Query, Record, Sql};
+pub use script::{Answers, BatchWrite};
 pub use select::{Key, Keyset, Select};
 pub(crate) use types::text_enum;
 pub use types::{Columns, JsonText};
