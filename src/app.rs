@@ -6,7 +6,8 @@ mod routes;
 pub use routes::Registrar;
 
 use crate::{
-    auth::{Passwords, SetupError, Tokens},
+    auth::{Known, Passwords, SetupError, Tokens},
+    cache::Cache,
     clock::Clock,
     config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
@@ -190,12 +191,15 @@ pub async fn assemble(
     let (metrics, draining) = (Metrics::new(&contract), AtomicBool::new(false));
     let exports = Slots::new(&config);
     let in_flight = InFlight::default();
+    let (known, cache) = (Known::new(&db), Cache::new(config.programme_cache_bytes()));
     let state = State::new(Parts {
         config,
         db,
         clock,
         random,
         contract,
+        known,
+        cache,
         tokens,
         passwords,
         cursors,

@@ -3,6 +3,7 @@
 pub mod guard;
 pub mod http;
 mod keys;
+mod known;
 pub mod membership;
 mod passwords;
 mod refresh;
@@ -13,6 +14,7 @@ mod watch;
 
 pub use guard::{Guard, Manage, OwnOrManage, Public, Role, Staff};
 pub use keys::{Jwk, OVERLAP_SECS, Rotation, rotate_signing_key};
+pub use known::Known;
 pub use membership::Membership;
 pub use passwords::{Password, Passwords};
 pub use refresh::TokenPair;

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     app::Registrar,
     auth::{Guard, Manage, Public, guard},
+    cache,
     db::{self, Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
     extract::{IfMatch, Json, Params, Patch, SignedIn, principal},
@@ -14,6 +15,7 @@ use crate::{
     page::PageRequest,
     registrations::seats::{self, Occupancy, Touched},
     reply::{self, Answer, Reply},
+    representation::Representation,
     state::State,
 };
 use actix_web::HttpRequest;
@@ -63,9 +65,12 @@ async fn create(state: State, caller: SignedIn, once: Once, Json(form): Json<Eve
     write.await
 }
 
-async fn get(request: HttpRequest, state: State, guard: Guard<guard::OfEvent, Public>) -> Reply {
-    let event = store::find(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
-    reply::versioned(&request, event.version, &event)
+async fn get(request: HttpRequest, guard: Guard<guard::OfEvent, Public>) -> Reply {
+    let read = cache::read(&request, &guard, async |state| {
+        let event = store::find(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
+        Representation::versioned(event.version, &event)
+    });
+    read.await
 }
 
 /// Status, window and admission say who may book, so this and the deletion are edits in order with the bookings.

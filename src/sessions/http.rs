@@ -10,6 +10,7 @@ use crate::{
         Guard, Manage, Public,
         guard::{OfEvent, OfSession},
     },
+    cache,
     clock::Timestamp,
     db::{Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
@@ -22,6 +23,7 @@ use crate::{
     page::PageRequest,
     registrations::seats::{self, Touched},
     reply::{self, Answer, Reply},
+    representation::Representation,
     sessions::model::Fault,
     state::State,
     text,
@@ -121,13 +123,12 @@ struct Filter {
     starts_before: Option<Timestamp>,
 }
 
-async fn list(
-    request: HttpRequest,
-    state: State,
-    guard: Guard<OfEvent, Public>,
-    Params(filter): Params<Filter>,
-    page: PageRequest,
-) -> Reply {
+async fn list(request: HttpRequest, guard: Guard<OfEvent, Public>) -> Reply {
+    cache::read(&request, &guard, async |state| page(&request, state, &guard).await).await
+}
+
+async fn page(request: &HttpRequest, state: &State, guard: &Guard<OfEvent, Public>) -> Result<Representation, Problem> {
+    let (Params(filter), page) = (Params::<Filter>::of(request)?, PageRequest::of(request));
     let mut db = &state.db;
     let (sort, descending) = page.order("startsAt");
     let select = store::select(db.dialect())
@@ -150,19 +151,22 @@ async fn list(
         let after = page.after::<String>()?;
         let rows = select.page(Keyset { columns: ("s.code", "s.id"), descending, after, limit }).all(db).await?;
         let sessions = store::whole(&mut db, rows).await?;
-        page.reply(&request, sessions, |session| (session.row.code.clone(), session.row.id), SessionView::from)
+        page.representation(sessions, |session| (session.row.code.clone(), session.row.id), SessionView::from)
     } else {
         let after = page.after::<Timestamp>()?;
         let rows = select.page(Keyset { columns: ("s.starts_at", "s.id"), descending, after, limit }).all(db).await?;
         let sessions = store::whole(&mut db, rows).await?;
-        page.reply(&request, sessions, |session| (session.row.starts_at, session.row.id), SessionView::from)
+        page.representation(sessions, |session| (session.row.starts_at, session.row.id), SessionView::from)
     }
 }
 
-async fn get(request: HttpRequest, state: State, guard: Guard<OfSession, Public>) -> Reply {
-    let session = store::find(&mut &state.db, guard.id()).await?;
-    let session = session.filter(|session| !store::is_hidden(session, guard.sees_drafts())).ok_or_else(Problem::not_found)?;
-    reply::versioned(&request, session.row.version, &SessionView::from(session))
+async fn get(request: HttpRequest, guard: Guard<OfSession, Public>) -> Reply {
+    let read = cache::read(&request, &guard, async |state| {
+        let session = store::find(&mut &state.db, guard.id()).await?;
+        let session = session.filter(|session| !store::is_hidden(session, guard.sees_drafts())).ok_or_else(Problem::not_found)?;
+        Representation::versioned(session.row.version, &SessionView::from(session))
+    });
+    read.await
 }
 
 async fn create(state: State, guard: Guard<OfEvent, Manage>, once: Once, Json(form): Json<SessionForm>) -> Reply {
