@@ -101,7 +101,11 @@ async fn answer<P: Place>(
     let edition = state.db.changes().of(event);
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let key = KeyOf { event, edition, sees_drafts, media, wanted, target };
-    let copy = state.cache.get(&key, build(state)).await?;
+    let copy = match state.cache.get(&key).await {
+        Some(copy) => copy,
+        // In a box: what reads the database is large, and would be moved about with every request that needs it not.
+        None => Box::pin(state.cache.make(&key, build(state))).await?,
+    };
     Ok(copy.answer(request))
 }
 
@@ -114,17 +118,18 @@ impl Cache {
         Self { kept: kept.build(), lookups: Lookups::default() }
     }
 
-    /// Who asks for a copy that somebody else is making waits for it.
-    async fn get(
+    async fn get(&self, key: &KeyOf<&str>) -> Option<Arc<Representation>> {
+        let kept = self.kept.get(key).await;
+        self.lookups.count(kept.is_some());
+        kept
+    }
+
+    /// Makes a copy that isn't there. Who asks for one that somebody else is making waits for it.
+    async fn make(
         &self,
         key: &KeyOf<&str>,
         build: impl Future<Output = Result<Representation, Problem>>,
     ) -> Result<Arc<Representation>, Problem> {
-        let kept = self.kept.get(key).await;
-        self.lookups.count(kept.is_some());
-        if let Some(copy) = kept {
-            return Ok(copy);
-        }
         let build = async { build.await.map(Arc::new) };
         let plain = self.kept.try_get_with(key.to_owned(Wanted::PLAIN), build).await.map_err(Arc::unwrap_or_clone)?;
         if key.wanted == Wanted::PLAIN {
