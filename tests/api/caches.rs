@@ -63,15 +63,19 @@ impl Conference {
 
     /// What all of them answer to somebody, which is the same in every coding.
     pub async fn read(&self, app: &App, reader: Option<&User>) -> BTreeMap<String, String> {
+        let [plain, gzip, br] = CODINGS.map(|coding| self.read_in(app, reader, coding));
+        let plain = plain.await;
+        assert_eq!([gzip.await, br.await], [plain.clone(), plain.clone()], "every coding is of the same");
+        plain
+    }
+
+    /// The same in one coding.
+    pub async fn read_in(&self, app: &App, reader: Option<&User>, coding: &str) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();
         for path in self.paths() {
-            for coding in CODINGS {
-                let call = app.get(&path).header("accept-encoding", coding);
-                let call = reader.map_or(call.clone(), |reader| call.token(&reader.token));
-                let text = call.send().await.expect(200).text;
-                let before = texts.insert(path.clone(), text.clone());
-                assert!(before.is_none_or(|before| before == text), "{path} in {coding}");
-            }
+            let call = app.get(&path).header("accept-encoding", coding);
+            let call = reader.map_or(call.clone(), |reader| call.token(&reader.token));
+            texts.insert(path, call.send().await.expect(200).text);
         }
         texts
     }
@@ -289,5 +293,32 @@ on_both! {
         assert!(hits < misses / 2, "{hits} of {misses}");
         app.db().close().await;
         app.get("/v1/events/forum/sessions").send().await.problem(503, "unavailable");
+    }
+}
+
+on_both! {
+    async fn metrics_tell_of_it(app: App, |config| config.metrics_bind = Some(([127, 0, 0, 1], 0).into())) {
+        let conference = conference(&app).await;
+        listening(&app).await;
+        conference.read(&app, None).await;
+        conference.read(&app, None).await;
+        let address = app.metrics.expect("an address");
+        let text = reqwest::get(format!("http://{address}/metrics")).await.expect("an answer").text().await.expect("text");
+        let value = |sample: &str| -> u64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(sample)).unwrap_or_else(|| panic!("no {sample} in {text}"));
+            line.trim().parse().expect("a number")
+        };
+        let outcomes = ["hit", "miss"].map(|outcome| {
+            value(&format!("plenary_cache_lookups_total{{cache=\"programme\",outcome=\"{outcome}\"}}"))
+        });
+        let reads = (conference.paths().len() * CODINGS.len()) as u64;
+        assert!(outcomes[0] >= reads && outcomes[1] <= reads, "{outcomes:?} of twice {reads}");
+        assert!(value("plenary_cache_lookups_total{cache=\"places\",outcome=\"hit\"}") > 0);
+        assert_eq!(value("plenary_programme_cache_bytes_max"), 64 << 20);
+        assert!(value("plenary_programme_cache_bytes ") <= 64 << 20);
+        eventually("the copies are counted", async || {
+            conference.read(&app, None).await;
+            app.state().cache.size() >= (reads / 2, 10_000)
+        }).await;
     }
 }
