@@ -14,7 +14,7 @@ use crate::{
 use uuid::Uuid;
 
 /// How many of each are known at the most, some 10 MiB in all.
-const CAPACITY: u64 = 20_000;
+const CAPACITY: usize = 20_000;
 
 /// Places and roles that need no query.
 pub struct Known {
