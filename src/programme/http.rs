@@ -2,7 +2,7 @@
 
 use super::{
     document::Document,
-    replace::put,
+    replace::{Put, put},
     store::{self, Current},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     error::Problem,
     events::store::find,
     extract::{IfMatch, Json, Params},
+    registrations::model::IfOverfull,
     reply::{self, Reply},
     representation::Representation,
     state::State,
@@ -73,16 +74,23 @@ async fn read(db: &Db, event_id: Uuid) -> Result<Current, Problem> {
 struct Choice {
     #[serde(default)]
     dry_run: bool,
+    if_overfull: Option<IfOverfull>,
 }
 
 async fn replace(
     state: State,
     guard: Guard<OfEvent, Manage>,
     if_match: IfMatch,
-    Params(Choice { dry_run }): Params<Choice>,
+    Params(choice): Params<Choice>,
     Json(document): Json<Document>,
 ) -> Reply {
     let admit = move |version| if_match.check_tags(&[&tag(version, true, JSON), &tag(version, true, YAML)]);
-    let (changes, version) = put(&state, guard.event_id(), document, dry_run, admit).await?;
+    let how = Put {
+        event_id: guard.event_id(),
+        dry_run: choice.dry_run,
+        if_overfull: choice.if_overfull.unwrap_or(IfOverfull::Refuse),
+        actor: guard.acting(),
+    };
+    let (changes, version) = put(&state, how, document, admit).await?;
     reply::changed(version, &changes)
 }

@@ -1,4 +1,4 @@
-//! Making the programme what a document says: the one way in, over HTTP and for the demo.
+//! Making the programme what a document says: the one way in, over HTTP, from the command line and for the demo.
 
 use super::{
     document::Document,
@@ -10,49 +10,84 @@ use crate::{
     db::Tx,
     error::Problem,
     events::store::lock_programme,
-    registrations::seats::{self, Touched},
+    registrations::{
+        clashes::{self, Clash},
+        edits::EffectsView,
+        engine::Edited,
+        model::{Actor, Command, IfOverfull},
+        seats,
+    },
     state::State,
 };
+use std::sync::Arc;
 use uuid::Uuid;
+
+/// How a programme is put.
+#[derive(Clone, Copy, Debug)]
+pub struct Put {
+    /// Of which event.
+    pub event_id: Uuid,
+    /// Only to be told what would change.
+    pub dry_run: bool,
+    /// What becomes of seats taken beyond lower capacities.
+    pub if_overfull: IfOverfull,
+    /// By whom.
+    pub actor: Actor,
+}
 
 /// Makes the programme of an event what the document says, whole or not at all; with `dry_run` it only says what would
 /// change. `admit` may refuse the programme's present version. Answers what changed and the version after it.
 pub async fn put(
     state: &State,
-    event_id: Uuid,
+    put: Put,
     document: Document,
-    dry_run: bool,
-    admit: impl FnOnce(i64) -> Result<(), Problem> + Send + 'static,
+    admit: impl Fn(i64) -> Result<(), Problem> + Send + Sync + 'static,
 ) -> Result<(ProgrammeChanges, i64), Problem> {
-    let edit = Edit { event_id, document, dry_run, now: state.clock.now(), ids: state.clone() };
-    state.bookings.edit(move |tx| Box::pin(edit.run(tx, admit))).await
+    let (now, ids, admit) = (state.clock.now(), state.clone(), Arc::new(admit));
+    let edit = state.bookings.edit_or_preview(put.dry_run, move |tx| {
+        let (edit, admit) = (Edit { put, document: document.clone(), now, ids: ids.clone() }, Arc::clone(&admit));
+        Box::pin(async move { edit.run(tx, &*admit).await })
+    });
+    let Edited { value: Done { mut changes, version, clashes }, effects } = edit.await?;
+    changes.effects = EffectsView::of(effects, clashes);
+    Ok((changes, version))
 }
 
 struct Edit {
-    event_id: Uuid,
+    put: Put,
     document: Document,
-    dry_run: bool,
     now: Timestamp,
     /// Where new ids come from.
     ids: State,
 }
 
+struct Done {
+    changes: ProgrammeChanges,
+    version: i64,
+    clashes: Vec<Clash>,
+}
+
 impl Edit {
-    async fn run(self, tx: &mut Tx, admit: impl FnOnce(i64) -> Result<(), Problem> + Send) -> Result<(ProgrammeChanges, i64), Problem> {
-        let Self { event_id, document, dry_run, now, ids } = self;
-        seats::lock(tx, Touched::Event(event_id)).await?;
+    async fn run(self, tx: &mut Tx, admit: &(impl Fn(i64) -> Result<(), Problem> + Sync)) -> Result<(Done, Vec<Command>), Problem> {
+        let Self { put: Put { event_id, dry_run, if_overfull, actor }, document, now, ids } = self;
+        seats::lock(tx, event_id).await?;
         let version = lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
         admit(version)?;
         let current = store::load(tx, event_id).await?.ok_or_else(Problem::not_found)?;
         let plan = Plan::new(current, document, || ids.new_id())?;
         // Again, now that no session can come: one may have, and been booked, before the programme was locked.
-        let occupied = seats::lock(tx, Touched::Event(event_id)).await?;
+        let occupied = seats::lock(tx, event_id).await?;
         seats::require_none(&plan.hits(occupied))?;
         let changes = plan.changes(dry_run);
-        if dry_run || plan.is_empty() {
-            return Ok((changes, version));
+        if plan.is_empty() {
+            return Ok((Done { changes, version, clashes: Vec::new() }, Vec::new()));
         }
-        let version = store::apply(tx, event_id, &plan, now).await?;
-        Ok((changes, version))
+        let version_after = store::apply(tx, event_id, &plan, now).await?;
+        let version = if dry_run { version } else { version_after };
+        let mut clashes = Vec::new();
+        for session_id in plan.sessions.moved() {
+            clashes.extend(clashes::of_session(tx, session_id, now).await?);
+        }
+        Ok((Done { changes, version, clashes }, plan.commands(event_id, if_overfull, actor)))
     }
 }
