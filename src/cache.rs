@@ -11,7 +11,7 @@
 
 use crate::{
     accept,
-    auth::{Guard, Public, guard::Place},
+    auth::{Guard, Reader, guard::Place},
     db::Moment,
     encoding::{self, Encoding, Wanted},
     error::Problem,
@@ -68,10 +68,11 @@ impl KeyOf<&str> {
     }
 }
 
-/// Answers a read of what belongs to an event out of memory, or reads it and keeps it. What `build` refuses is not kept.
+/// Answers a read of what belongs to an event out of memory, or reads it and keeps it. What `build` gives may depend on the
+/// address, on whether drafts are seen, and on nothing else of who asks or when. What it refuses is not kept.
 pub async fn read<P: Place>(
     request: &HttpRequest,
-    guard: &Guard<P, Public>,
+    guard: &Guard<P, Reader>,
     build: impl AsyncFnOnce(&State) -> Result<Representation, Problem>,
 ) -> Reply {
     const VARY: &str = "Accept-Encoding, Authorization";
@@ -81,7 +82,7 @@ pub async fn read<P: Place>(
 /// The same of what can be had as several media types.
 pub async fn read_as<P: Place>(
     request: &HttpRequest,
-    guard: &Guard<P, Public>,
+    guard: &Guard<P, Reader>,
     offered: &[&'static str],
     build: impl AsyncFnOnce(&State, &'static str) -> Result<Representation, Problem>,
 ) -> Reply {
@@ -92,7 +93,7 @@ pub async fn read_as<P: Place>(
 
 async fn answer<P: Place>(
     request: &HttpRequest,
-    guard: &Guard<P, Public>,
+    guard: &Guard<P, Reader>,
     media: &'static str,
     build: impl AsyncFnOnce(&State) -> Result<Representation, Problem>,
 ) -> Reply {

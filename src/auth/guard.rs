@@ -2,7 +2,7 @@
 //!
 //! A [`Guard<Place, Access>`] finds what the path names, the organisation it belongs to and the caller's role there,
 //! in one query, and refuses before the handler runs. Roles are looked up at each request, so a removal works at once;
-//! for public reads what was found before does until it changes (see [`super::known`]).
+//! for a [`Reader`] what was found before does until it changes (see [`super::known`]).
 
 use crate::{
     api_keys::model::Scope,
@@ -92,7 +92,7 @@ const EVENT_BY_SLUG: &str = "SELECT e.id, e.id AS event_id, e.organisation_id, e
 
 /// Who may pass.
 pub trait Access: 'static {
-    /// Whether what was found before will do, as long as nothing has changed: for what everybody reads.
+    /// Whether what was found before will do, as long as nothing has changed.
     const AS_KNOWN: bool = false;
 
     /// Refuses with 404 whom nothing here concerns, and with 403 members whose role does not suffice.
@@ -103,11 +103,20 @@ pub trait Access: 'static {
 pub struct Public;
 
 impl Access for Public {
-    const AS_KNOWN: bool = true;
-
     fn check(found: &Found) -> Result<(), Problem> {
         let open = found.status != EventStatus::Draft;
         if open || found.role.is_some() { Ok(()) } else { Err(Problem::not_found()) }
+    }
+}
+
+/// The same for reads of what is kept in memory too, which may follow a change on another node a moment later.
+pub struct Reader;
+
+impl Access for Reader {
+    const AS_KNOWN: bool = true;
+
+    fn check(found: &Found) -> Result<(), Problem> {
+        Public::check(found)
     }
 }
 

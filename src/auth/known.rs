@@ -1,4 +1,4 @@
-//! What the guards of public reads have found before: what a path names and where that belongs, and who is a member.
+//! What the guards of readers have found before: what a path names and where that belongs, and who is a member.
 //! Each holds until the event or the members of the organisation change, on whichever node.
 
 use super::{

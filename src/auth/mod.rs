@@ -12,7 +12,7 @@ mod tokens;
 mod verified;
 mod watch;
 
-pub use guard::{Guard, Manage, OwnOrManage, Public, Role, Staff};
+pub use guard::{Guard, Manage, OwnOrManage, Public, Reader, Role, Staff};
 pub use keys::{Jwk, OVERLAP_SECS, Rotation, rotate_signing_key};
 pub use known::Known;
 pub use membership::Membership;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     app::Registrar,
-    auth::{Guard, Manage, Public, guard},
+    auth::{Guard, Manage, Reader, guard},
     cache,
     db::{self, Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
@@ -68,7 +68,7 @@ async fn create(state: State, caller: SignedIn, once: Once, Json(form): Json<Eve
     write.await
 }
 
-async fn get(request: HttpRequest, guard: Guard<guard::OfEvent, Public>) -> Reply {
+async fn get(request: HttpRequest, guard: Guard<guard::OfEvent, Reader>) -> Reply {
     let read = cache::read(&request, &guard, async |state| {
         let event = store::find(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
         Representation::versioned(event.version, &event)

@@ -2,7 +2,7 @@
 
 use super::{Keyed, key_taken, store};
 use crate::{
-    auth::{Guard, Manage, Public, guard::OfEvent},
+    auth::{Guard, Manage, Reader, guard::OfEvent},
     cache,
     db::{Keyset, is_foreign_key_violation},
     error::{Code, Problem},
@@ -24,7 +24,7 @@ pub struct Filter {
 }
 
 /// Those of an event, in pages.
-pub async fn list<K: Keyed>(request: HttpRequest, guard: Guard<OfEvent, Public>) -> Reply {
+pub async fn list<K: Keyed>(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
     let read = cache::read(&request, &guard, async |state| {
         let (Params(filter), page) = (Params::<Filter>::of(&request)?, PageRequest::of(&request));
         let (sort, descending) = page.order(K::DEFAULT_SORT);
@@ -50,7 +50,7 @@ pub async fn create<K: Keyed>(state: State, guard: Guard<OfEvent, Manage>, once:
 }
 
 /// Reads one.
-pub async fn get<K: Keyed>(request: HttpRequest, guard: Guard<K::Place, Public>) -> Reply {
+pub async fn get<K: Keyed>(request: HttpRequest, guard: Guard<K::Place, Reader>) -> Reply {
     let read = cache::read(&request, &guard, async |state| {
         let found = store::find::<K>(&state.db, guard.event_id(), guard.id()).await?.ok_or_else(Problem::not_found)?;
         Representation::versioned(found.common().version, &found)

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     app::Registrar,
-    auth::{Guard, Manage, Public, guard::OfEvent},
+    auth::{Guard, Manage, Reader, guard::OfEvent},
     cache,
     db::Db,
     error::Problem,
@@ -38,7 +38,7 @@ fn tag(version: i64, sees_drafts: bool, media: &str) -> String {
     format!("\"{version}{audience}{format}\"")
 }
 
-async fn get(request: HttpRequest, guard: Guard<OfEvent, Public>) -> Reply {
+async fn get(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
     let read = cache::read_as(&request, &guard, &[JSON, YAML], async |state, media| {
         let current = read(&state.db, guard.event_id()).await?;
         let tag = tag(current.event.programme_version, guard.sees_drafts(), media);

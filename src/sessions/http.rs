@@ -7,7 +7,7 @@ use super::{
 use crate::{
     app::Registrar,
     auth::{
-        Guard, Manage, Public,
+        Guard, Manage, Reader,
         guard::{OfEvent, OfSession},
     },
     cache,
@@ -132,11 +132,11 @@ struct Filter {
     starts_before: Option<Timestamp>,
 }
 
-async fn list(request: HttpRequest, guard: Guard<OfEvent, Public>) -> Reply {
+async fn list(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
     cache::read(&request, &guard, async |state| page(&request, state, &guard).await).await
 }
 
-async fn page(request: &HttpRequest, state: &State, guard: &Guard<OfEvent, Public>) -> Result<Representation, Problem> {
+async fn page(request: &HttpRequest, state: &State, guard: &Guard<OfEvent, Reader>) -> Result<Representation, Problem> {
     let (Params(filter), page) = (Params::<Filter>::of(request)?, PageRequest::of(request));
     let mut db = &state.db;
     let (sort, descending) = page.order("startsAt");
@@ -169,7 +169,7 @@ async fn page(request: &HttpRequest, state: &State, guard: &Guard<OfEvent, Publi
     }
 }
 
-async fn get(request: HttpRequest, guard: Guard<OfSession, Public>) -> Reply {
+async fn get(request: HttpRequest, guard: Guard<OfSession, Reader>) -> Reply {
     let read = cache::read(&request, &guard, async |state| {
         let session = store::find(&mut &state.db, guard.id()).await?;
         let session = session.filter(|session| !store::is_hidden(session, guard.sees_drafts())).ok_or_else(Problem::not_found)?;
