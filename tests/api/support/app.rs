@@ -9,7 +9,11 @@ use plenary::{
     registrations::engine::{Real, Steps},
     state::State,
 };
-use std::{net::TcpListener, sync::Arc, thread::JoinHandle};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread::JoinHandle,
+};
 use tokio::sync::oneshot;
 
 /// When every test begins: nine days before the conference of the fixtures.
@@ -22,6 +26,8 @@ pub struct App {
     /// The time that tokens go by.
     pub token_clock: Clock,
     front: Front,
+    /// Where it tells its metrics, if it was told to.
+    pub metrics: Option<SocketAddr>,
     state: State,
     config: Config,
     steps: Arc<dyn Steps>,
@@ -127,8 +133,8 @@ impl App {
         let stepping = Arc::clone(&steps);
         let surroundings =
             Surroundings { clock: clock.clone(), token_clock: token_clock.clone(), steps: stepping, ..Surroundings::default() };
-        let (running, state, port) = Running::start(surroundings, config.clone()).await;
-        Self { clock, token_clock, front: Front::at(format_args!("127.0.0.1:{port}")), state, config, steps, running, database }
+        let (running, state, (port, metrics)) = Running::start(surroundings, config.clone()).await;
+        Self { clock, token_clock, front: Front::at(format_args!("127.0.0.1:{port}")), metrics, state, config, steps, running, database }
     }
 
     /// Ends the server and keeps its database.
@@ -186,7 +192,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(surroundings: Surroundings, config: Config) -> (Self, State, u16) {
+    async fn start(surroundings: Surroundings, config: Config) -> (Self, State, (u16, Option<SocketAddr>)) {
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = oneshot::channel();
         let thread = std::thread::Builder::new().name("server".into()).spawn(move || {
@@ -198,7 +204,7 @@ impl Running {
                     Err(error) => return drop(started.send(Err(error))),
                 };
                 let state = server.state().clone();
-                let _ = started.send(Ok((state.clone(), server.port())));
+                let _ = started.send(Ok((state.clone(), (server.port(), server.metrics_address()))));
                 tokio::select! {
                     ended = server.run_until(std::future::pending()) => ended.expect("the server runs"),
                     _ = stopped => {}
@@ -207,9 +213,9 @@ impl Running {
             });
         });
         let running = Self { stop: Some(stop), thread: Some(thread.expect("a thread")) };
-        let (state, port) =
+        let (state, addresses) =
             start.await.expect("the server's thread lives").unwrap_or_else(|error| panic!("the server can't start: {error}"));
-        (running, state, port)
+        (running, state, addresses)
     }
 }
 

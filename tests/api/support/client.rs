@@ -6,9 +6,12 @@ use reqwest::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::Value;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Where a server is reached.
@@ -165,8 +168,22 @@ impl Call {
         }
         let response = builder.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Answer::read(request, (&self.method, &self.path), status, headers, response.bytes().await?.to_vec()))
+        let bytes = response.bytes().await?;
+        let bytes = decoded(&headers, &bytes).unwrap_or_else(|error| panic!("{request}: the body can't be decoded: {error}"));
+        Ok(Answer::read(request, (&self.method, &self.path), status, headers, bytes))
     }
+}
+
+/// A body without its coding. The client asks for none by itself.
+fn decoded(headers: &HeaderMap, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut decoded = Vec::new();
+    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None => decoded.extend(bytes),
+        Some(b"gzip") => drop(flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut decoded)?),
+        Some(b"br") => drop(brotli::Decompressor::new(bytes, 4096).read_to_end(&mut decoded)?),
+        Some(other) => return Err(std::io::Error::other(format!("what is {}?", String::from_utf8_lossy(other)))),
+    }
+    Ok(decoded)
 }
 
 /// An answer. It is declared in the contract, or the test has already failed.
@@ -180,6 +197,7 @@ pub struct Answer {
     pub json: Value,
     /// The body if it is UTF-8.
     pub text: String,
+    /// The body, without its coding.
     pub bytes: Vec<u8>,
 }
 
