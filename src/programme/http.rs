@@ -1,24 +1,17 @@
 //! Reading and replacing the programme document.
 
-use super::{
-    document::Document,
-    replace::put,
-    store::{self, Current},
-};
+use super::{document::Document, replace::put, store};
 use crate::{
     accept,
     app::Registrar,
     auth::{Guard, Manage, Public, guard::OfEvent},
-    db::Db,
     error::Problem,
-    events::store::find,
     extract::{IfMatch, Json, Params},
     reply::{self, Reply},
     state::State,
 };
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use serde::Deserialize;
-use uuid::Uuid;
 
 /// Its routes.
 pub fn routes(registrar: &mut Registrar) {
@@ -38,7 +31,7 @@ fn tag(version: i64, sees_drafts: bool, media: &str) -> String {
 
 async fn get(request: HttpRequest, state: State, guard: Guard<OfEvent, Public>) -> Reply {
     let media = accept::choose(&request, &[JSON, YAML])?;
-    let current = read(&state.db, guard.event_id()).await?;
+    let current = store::snapshot(&state.db, guard.event_id()).await?.ok_or_else(Problem::not_found)?;
     let tag = tag(current.event.programme_version, guard.sees_drafts(), media);
     if let Some(not_modified) = reply::not_modified(&request, &tag) {
         return Ok(not_modified);
@@ -53,23 +46,6 @@ async fn get(request: HttpRequest, state: State, guard: Guard<OfEvent, Public>) 
         .insert_header((header::ETAG, tag))
         .insert_header((header::VARY, "Accept, Authorization"))
         .body(text))
-}
-
-/// How often a read that met a change is begun again before it is given as it is.
-const READS: u32 = 5;
-
-/// The programme as it stood at one moment: every change moves its version on, so a read that has the same version
-/// before and after is whole.
-async fn read(db: &Db, event_id: Uuid) -> Result<Current, Problem> {
-    let mut attempts = 0;
-    loop {
-        let current = store::load(&mut &*db, event_id).await?.ok_or_else(Problem::not_found)?;
-        let after = find(db, event_id).await?.ok_or_else(Problem::not_found)?;
-        attempts += 1;
-        if after.programme_version == current.event.programme_version || attempts == READS {
-            return Ok(current);
-        }
-    }
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! Making the programme what a document says: the one way in, over HTTP and for the demo.
+//! Making the programme what a document says: the one way in, over HTTP, from the command line and for the demo.
 
 use super::{
     document::Document,
@@ -6,11 +6,15 @@ use super::{
     store,
 };
 use crate::{
-    clock::Timestamp,
+    clock::Clock,
     db::Tx,
     error::Problem,
     events::store::lock_programme,
-    registrations::seats::{self, Touched},
+    random::Random,
+    registrations::{
+        engine::Bookings,
+        seats::{self, Touched},
+    },
     state::State,
 };
 use uuid::Uuid;
@@ -24,27 +28,41 @@ pub async fn put(
     dry_run: bool,
     admit: impl FnOnce(i64) -> Result<(), Problem> + Send + 'static,
 ) -> Result<(ProgrammeChanges, i64), Problem> {
-    let edit = Edit { event_id, document, dry_run, now: state.clock.now(), ids: state.clone() };
-    state.bookings.edit(move |tx| Box::pin(edit.run(tx, admit))).await
+    let edit = Edit { event_id, document, dry_run, clock: state.clock.clone(), random: state.random.clone() };
+    edit.through(&state.bookings, admit).await
 }
 
-struct Edit {
-    event_id: Uuid,
-    document: Document,
-    dry_run: bool,
-    now: Timestamp,
+/// A document that is to become an event's programme.
+pub struct Edit {
+    /// The event.
+    pub event_id: Uuid,
+    /// What its programme is to be.
+    pub document: Document,
+    /// Whether to say only what would change.
+    pub dry_run: bool,
+    /// The time of the change.
+    pub clock: Clock,
     /// Where new ids come from.
-    ids: State,
+    pub random: Random,
 }
 
 impl Edit {
+    /// The same for who has an engine and no server: see [`put`].
+    pub async fn through(
+        self,
+        bookings: &Bookings,
+        admit: impl FnOnce(i64) -> Result<(), Problem> + Send + 'static,
+    ) -> Result<(ProgrammeChanges, i64), Problem> {
+        bookings.edit(move |tx| Box::pin(self.run(tx, admit))).await
+    }
+
     async fn run(self, tx: &mut Tx, admit: impl FnOnce(i64) -> Result<(), Problem> + Send) -> Result<(ProgrammeChanges, i64), Problem> {
-        let Self { event_id, document, dry_run, now, ids } = self;
+        let Self { event_id, document, dry_run, clock, random } = self;
         seats::lock(tx, Touched::Event(event_id)).await?;
         let version = lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
         admit(version)?;
         let current = store::load(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-        let plan = Plan::new(current, document, || ids.new_id())?;
+        let plan = Plan::new(current, document, || random.id_now(&clock))?;
         // Again, now that no session can come: one may have, and been booked, before the programme was locked.
         let occupied = seats::lock(tx, Touched::Event(event_id)).await?;
         seats::require_none(&plan.hits(occupied))?;
@@ -52,7 +70,7 @@ impl Edit {
         if dry_run || plan.is_empty() {
             return Ok((changes, version));
         }
-        let version = store::apply(tx, event_id, &plan, now).await?;
+        let version = store::apply(tx, event_id, &plan, clock.now()).await?;
         Ok((changes, version))
     }
 }
