@@ -74,7 +74,7 @@ pub struct App {
 }
 
 /// What a test or the demo puts in place of the system's clock and random source.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Surroundings {
     /// The time that registration goes by.
     pub clock: Clock,
@@ -82,11 +82,13 @@ pub struct Surroundings {
     pub token_clock: Clock,
     /// Ids and secrets.
     pub random: Random,
+    /// The steps of a booking.
+    pub steps: Arc<dyn engine::Steps>,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { clock: Clock::system(), token_clock: Clock::system(), random: Random::system() }
+        Self { clock: Clock::system(), token_clock: Clock::system(), random: Random::system(), steps: Arc::new(engine::Real) }
     }
 }
 
@@ -195,13 +197,13 @@ pub async fn assemble(
     contract: Arc<Contract>,
     db: Db,
 ) -> Result<(State, engine::Engine), StartError> {
-    let Surroundings { clock, token_clock, random } = surroundings;
+    let Surroundings { clock, token_clock, random, steps } = surroundings;
     let limits = Limits::new(&config, &token_clock);
     let tokens = Tokens::load(&db, &config, token_clock, random.clone()).await?;
     tokens.keep_looking_for_keys();
     let cursors = Cursors::new(&crate::auth::installation_secret(&db, "cursors", &random, &clock).await?);
     let passwords = Passwords::start(&config, random.clone());
-    let (bookings, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config));
+    let (bookings, watch, engine) = engine::start(db.clone(), clock.clone(), engine::Settings::from(&config), steps);
     let (metrics, draining) = (Metrics::new(&contract), AtomicBool::new(false));
     let exports = Slots::new(&config);
     let in_flight = InFlight::default();
@@ -215,6 +217,7 @@ pub async fn assemble(
         passwords,
         cursors,
         bookings,
+        watch,
         in_flight,
         limits,
         metrics,

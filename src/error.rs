@@ -54,6 +54,8 @@ codes! {
     Forbidden = 403 "forbidden" "Your role does not allow this",
     /// The event admits only attendees on its list and the caller is not linked to one.
     NotAdmitted = 403 "not_admitted" "You are not admitted to this event",
+    /// The session is for attendees of other categories.
+    NotEntitled = 403 "not_entitled" "The session is for others",
     /// It does not exist, or the caller may not know that it does.
     NotFound = 404 "not_found" "Not found",
     /// The path exists, this method on it does not.
@@ -64,6 +66,20 @@ codes! {
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive",
     /// The session has no seat free and the booking did not ask to wait, or nobody can.
     SessionFull = 409 "session_full" "The session is full",
+    /// Nobody more can wait for the session.
+    WaitlistFull = 409 "waitlist_full" "The waitlist is full",
+    /// The attendee has a seat at the same hours; the problem names it.
+    TimeConflict = 409 "time_conflict" "There is a seat at the same hours",
+    /// The attendee has as many sessions as the event allows, or allows on that day.
+    LimitReached = 409 "limit_reached" "A limit of the event is reached",
+    /// The offer was not accepted in time.
+    OfferExpired = 409 "offer_expired" "The offer has expired",
+    /// There is no offer to accept or decline.
+    NotOffered = 409 "not_offered" "No seat is offered",
+    /// The attendee has been in the room.
+    CheckedIn = 409 "checked_in" "The attendee has checked in",
+    /// The registration ended before, for another reason than what is asked.
+    RegistrationCancelled = 409 "registration_cancelled" "The registration has ended",
     /// The booking window has not opened; the problem carries when it does.
     BookingNotOpen = 409 "booking_not_open" "Booking has not opened",
     /// The booking window is over.
@@ -108,6 +124,8 @@ codes! {
     InvalidTimeZone = 422 "invalid_time_zone" "Unknown time zone",
     /// An end that is not after its start, or a time outside what is allowed.
     InvalidRange = 422 "invalid_range" "The end must be after the start",
+    /// Seats beyond a lower capacity should wait again, and the session has no waitlist.
+    NoWaitlist = 422 "no_waitlist" "The session has no waitlist",
     /// The password is one of the most common ones.
     WeakPassword = 422 "weak_password" "The password is too common",
     /// The claim code is unknown or was used.
@@ -186,6 +204,8 @@ struct Inner {
     allow: Option<String>,
     /// For the log only.
     cause: Option<String>,
+    /// Whether the same might go well the next time.
+    transient: bool,
 }
 
 impl Problem {
@@ -200,6 +220,7 @@ impl Problem {
             retry_after_secs,
             allow: None,
             cause: None,
+            transient: false,
         }))
     }
 
@@ -237,6 +258,12 @@ impl Problem {
             "unknown_reference",
             "names nothing that exists here",
         )
+    }
+
+    /// An id in the query that names nothing here.
+    pub fn unknown_parameter(name: &str) -> Self {
+        let problem = Self::new(Code::InvalidParameter, "A parameter names nothing that exists here.");
+        problem.parameter(In::Query, name, "unknown_reference", "names nothing that exists here")
     }
 
     /// A body that is well-formed but not valid at `pointer`.
@@ -305,9 +332,25 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// Whether it met another transaction, and would go well if it were done again.
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
     /// The details added so far.
     pub fn details(&self) -> &[Detail] {
         &self.0.errors
+    }
+
+    /// What it says as one of several things in an answer: no request is to blame.
+    pub fn item(&self) -> Value {
+        let inner = &self.0;
+        let mut body = Map::new();
+        body.insert("code".into(), inner.code.as_str().into());
+        body.insert("title".into(), inner.code.title().into());
+        body.insert("detail".into(), inner.detail.clone().into());
+        body.extend(inner.members.clone());
+        Value::Object(body)
     }
 
     /// The answer, naming the request it belongs to.
@@ -370,7 +413,9 @@ impl From<crate::db::Error> for Problem {
                 problem
             }
             _ if crate::db::is_transient(&error) => {
-                Self::new(Code::Unavailable, "The change met another one. Nothing was changed; try again.")
+                let mut problem = Self::new(Code::Unavailable, "The change met another one. Nothing was changed; try again.");
+                problem.0.transient = true;
+                problem
             }
             _ => Self::internal(error),
         }

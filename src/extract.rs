@@ -88,7 +88,7 @@ pub struct Json<T>(pub T);
 extract!(for Json<T>, T: DeserializeOwned => |request| typed(body(request)).map(Self));
 
 /// A merge patch (RFC 7396), to be applied with [`Patch::onto`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Patch(Value);
 
 extract!(for Patch => |request| Ok(Self(body(request))));

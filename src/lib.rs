@@ -30,6 +30,7 @@ pub mod exports;
 pub mod extract;
 pub mod health;
 pub mod idempotency;
+pub mod journal;
 pub mod keyed;
 pub mod limits;
 pub mod members;

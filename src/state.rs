@@ -12,7 +12,7 @@ use crate::{
     metrics::Metrics,
     page::Cursors,
     random::Random,
-    registrations::engine::Bookings,
+    registrations::engine::{Bookings, Watch},
 };
 use std::sync::{
     Arc,
@@ -44,6 +44,8 @@ pub struct Parts {
     pub cursors: Cursors,
     /// The booking engine's queue.
     pub bookings: Bookings,
+    /// What settles the sessions in which something is due by itself.
+    pub watch: Watch,
     /// The idempotency keys under way.
     pub in_flight: InFlight,
     /// Who may ask how often.

@@ -47,6 +47,7 @@ fn registrar() -> Registrar {
     crate::sessions::http::routes(&mut registrar);
     crate::attendees::http::routes(&mut registrar);
     crate::registrations::http::routes(&mut registrar);
+    crate::journal::http::routes(&mut registrar);
     crate::programme::http::routes(&mut registrar);
     crate::tickets::http::routes(&mut registrar);
     registrar

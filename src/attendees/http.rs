@@ -12,7 +12,7 @@ use crate::{
         guard::{OfAttendee, OfEvent},
     },
     clock::Timestamp,
-    db::{self, Keyset, Listing, ListingOf, is_foreign_key_violation, is_unique_violation},
+    db::{self, Keyset, Listing, ListingOf, Tx, is_foreign_key_violation, is_unique_violation},
     error::{Code, Problem},
     events,
     exports::{Export, Exported, Layout, Wanted, negotiated},
@@ -20,7 +20,7 @@ use crate::{
     idempotency::Once,
     page::PageRequest,
     random::Secret,
-    registrations::seats,
+    registrations::{model::Command, seats},
     reply::{self, Answer, Reply},
     state::State,
 };
@@ -32,7 +32,7 @@ use uuid::Uuid;
 pub fn routes(registrar: &mut Registrar) {
     registrar.on("listAttendees", list).on("createAttendee", create);
     registrar.on("getAttendee", get).on("updateAttendee", update).on("deleteAttendee", delete);
-    registrar.on("issueClaimCode", issue_claim_code);
+    registrar.on("issueClaimCode", issue_claim_code).on("eraseAttendee", erase);
     registrar.on("listMyAttendees", list_mine).on("claimAttendee", claim);
 }
 
@@ -128,39 +128,62 @@ async fn get(request: HttpRequest, state: State, guard: Guard<OfAttendee, OwnOrM
     reply::versioned(&request, attendee.version, &attendee)
 }
 
+/// Goes through the engine: who is of another category may have seats they could not have before.
 async fn update(state: State, guard: Guard<OfAttendee, Manage>, if_match: IfMatch, patch: Patch) -> Reply {
-    let (id, now) = (guard.id(), state.clock.now());
-    let write = state.db.write(move |tx| {
+    let (id, event_id, now) = (guard.id(), guard.event_id(), state.clock.now());
+    let edit = state.bookings.edit(move |tx| {
+        let (if_match, patch) = (if_match.clone(), patch.clone());
         Box::pin(async move {
             let attendee = store::read_locked(tx, id).await?.ok_or_else(Problem::not_found)?;
             if_match.require(attendee.version)?;
             let current = attendee.form();
             let form = patch.onto(&current)?;
             if form == current {
-                return Ok(attendee);
+                return Ok((attendee, Vec::new()));
             }
+            let commands = if form.category == current.category { Vec::new() } else { vec![Command::Reconsider { event_id }] };
             let attendee = attendee.changed(form, now);
             store::change(tx, &attendee).await.map_err(refused)?;
-            Ok(attendee)
+            Ok((attendee, commands))
         })
     });
-    let attendee = write.await?;
+    let attendee = edit.await?;
     reply::changed(attendee.version, &attendee)
 }
 
 async fn delete(state: State, guard: Guard<OfAttendee, Manage>, if_match: IfMatch) -> Reply {
     let id = guard.id();
     let edit = state.bookings.edit(move |tx| {
+        let if_match = if_match.clone();
         Box::pin(async move {
             let attendee = store::read_locked(tx, id).await?.ok_or_else(Problem::not_found)?;
             if_match.require(attendee.version)?;
             seats::require_none(&store::active_registrations(tx, id).await?)?;
             store::delete(tx, id).await?;
-            Ok(())
+            Ok(((), Vec::new()))
         })
     });
     edit.await?;
     reply::no_content()
+}
+
+/// Ends all registrations of an attendee, gives their seats to who waits, and forgets the person. A repeat changes nothing.
+async fn erase(state: State, guard: Guard<OfAttendee, Manage>) -> Reply {
+    let (attendee_id, event_id, actor, now) = (guard.id(), guard.event_id(), guard.acting(), state.clock.now());
+    let edit = state.bookings.edit(move |tx| {
+        Box::pin(async move {
+            seats::lock(tx, event_id).await?;
+            let attendee = store::read_locked(tx, attendee_id).await?.ok_or_else(Problem::not_found)?;
+            if attendee.erased_at.is_some() {
+                return Ok((attendee, Vec::new()));
+            }
+            let erased = attendee.erased(now);
+            store::erase(tx, &erased).await?;
+            Ok((erased, vec![Command::EndAttendee { attendee_id, actor }]))
+        })
+    });
+    let attendee = edit.await?;
+    reply::changed(attendee.version, &attendee)
 }
 
 #[derive(Serialize)]
@@ -203,25 +226,28 @@ async fn list_mine(request: HttpRequest, state: State, Caller(user): Caller, pag
 async fn claim(state: State, Caller(user): Caller, Json(Claim { claim_code }): Json<Claim>) -> Reply {
     let (hash, now) = (Secret(claim_code).hash(), state.clock.now());
     let edit = state.bookings.edit(move |tx| {
-        Box::pin(async move {
-            let found = store::claimed_locked(tx, hash).await?.ok_or_else(invalid_claim_code)?;
-            match found.user_id {
-                // The answer to the first time was lost.
-                Some(linked) if linked == user => return Ok(found),
-                Some(_) => return Err(invalid_claim_code()),
-                None => {}
-            }
-            match store::link(tx, found.id, user, now).await {
-                Ok(_) => Ok(Attendee { user_id: Some(user), version: found.version + 1, updated_at: now, ..found }),
-                Err(error) if is_unique_violation(&error) => Err(already_linked()),
-                // A token outlives its user by minutes.
-                Err(error) if is_foreign_key_violation(&error) => Err(Problem::unauthenticated()),
-                Err(error) => Err(error.into()),
-            }
-        })
+        let hash = hash.clone();
+        Box::pin(async move { Ok((link(tx, hash, user, now).await?, Vec::new())) })
     });
     let attendee = edit.await?;
     reply::changed(attendee.version, &attendee)
+}
+
+async fn link(tx: &mut Tx, hash: Vec<u8>, user: Uuid, now: Timestamp) -> Result<Attendee, Problem> {
+    let found = store::claimed_locked(tx, hash).await?.ok_or_else(invalid_claim_code)?;
+    match found.user_id {
+        // The answer to the first time was lost.
+        Some(linked) if linked == user => return Ok(found),
+        Some(_) => return Err(invalid_claim_code()),
+        None => {}
+    }
+    match store::link(tx, found.id, user, now).await {
+        Ok(_) => Ok(Attendee { user_id: Some(user), version: found.version + 1, updated_at: now, ..found }),
+        Err(error) if is_unique_violation(&error) => Err(already_linked()),
+        // A token outlives its user by minutes.
+        Err(error) if is_foreign_key_violation(&error) => Err(Problem::unauthenticated()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn invalid_claim_code() -> Problem {

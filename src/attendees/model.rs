@@ -4,6 +4,9 @@ use crate::{clock::Timestamp, text::fold};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// What an erased attendee is called.
+const ERASED: &str = "Erased attendee";
+
 /// A person admitted to an event.
 #[derive(Clone, Debug, Serialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +32,10 @@ pub struct Attendee {
     pub country: Option<String>,
     /// Their number in another system, unique in the event.
     pub external_reference: Option<String>,
+    /// Their category: sessions and seats may be kept for it.
+    pub category: Option<String>,
+    /// When they were erased; nothing of the person is left since.
+    pub erased_at: Option<Timestamp>,
     /// The row's version.
     #[serde(skip)]
     pub version: i64,
@@ -39,7 +46,7 @@ pub struct Attendee {
 }
 
 /// What can be chosen of an attendee, as a create body gives it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttendeeForm {
     /// As printed.
@@ -54,6 +61,8 @@ pub struct AttendeeForm {
     pub country: Option<String>,
     /// Their number in another system.
     pub external_reference: Option<String>,
+    /// Their category.
+    pub category: Option<String>,
 }
 
 impl AttendeeForm {
@@ -73,7 +82,7 @@ impl Attendee {
     /// A new attendee, linked to `user_id` or to nobody yet.
     pub fn new(id: Uuid, event_id: Uuid, user_id: Option<Uuid>, form: AttendeeForm, at: Timestamp) -> Self {
         let sort_key = form.sort_key();
-        let AttendeeForm { name, sort_name, email, affiliation, country, external_reference } = form;
+        let AttendeeForm { name, sort_name, email, affiliation, country, external_reference, category } = form;
         Self {
             id,
             event_id,
@@ -85,6 +94,8 @@ impl Attendee {
             affiliation,
             country,
             external_reference,
+            category,
+            erased_at: None,
             version: 1,
             created_at: at,
             updated_at: at,
@@ -100,6 +111,7 @@ impl Attendee {
             affiliation: self.affiliation.clone(),
             country: self.country.clone(),
             external_reference: self.external_reference.clone(),
+            category: self.category.clone(),
         }
     }
 
@@ -107,7 +119,14 @@ impl Attendee {
     #[must_use]
     pub fn changed(self, form: AttendeeForm, at: Timestamp) -> Self {
         let new = Self::new(self.id, self.event_id, self.user_id, form, at);
-        Self { version: self.version + 1, created_at: self.created_at, ..new }
+        Self { version: self.version + 1, created_at: self.created_at, erased_at: self.erased_at, ..new }
+    }
+
+    /// The same attendee without the person: what they had and did stays, who they were is gone.
+    #[must_use]
+    pub fn erased(self, at: Timestamp) -> Self {
+        let form = AttendeeForm { name: ERASED.to_owned(), category: self.category.clone(), ..AttendeeForm::default() };
+        Self { user_id: None, erased_at: Some(at), ..self.changed(form, at) }
     }
 }
 
@@ -122,8 +141,8 @@ mod tests {
             sort_name: Some("Ås, Björn".to_owned()),
             email: Some("Bjorn@Example.org".to_owned()),
             affiliation: Some("Not searched".to_owned()),
-            country: None,
             external_reference: Some("T-1".to_owned()),
+            ..AttendeeForm::default()
         };
         assert_eq!(form.sort_key(), "ås, björn");
         assert_eq!(form.search_text(), "björn ås\nås, björn\nbjorn@example.org\nt-1");

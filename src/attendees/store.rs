@@ -14,16 +14,16 @@ macro_rules! attendee {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " id, event_id, user_id, name, sort_name, sort_key, email, affiliation, country, external_reference, version, ",
-            "created_at, updated_at ",
+            " id, event_id, user_id, name, sort_name, sort_key, email, affiliation, country, external_reference, category, ",
+            "erased_at, version, created_at, updated_at ",
             $after
         )
     };
 }
 
 const ADD: &str = "INSERT INTO attendees (id, event_id, user_id, name, sort_name, sort_key, email, affiliation, country, \
-    external_reference, version, created_at, updated_at, search_text) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    external_reference, category, version, created_at, updated_at, search_text) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 const ALL: &str = attendee!("SELECT", "FROM attendees");
 const READ: &str = attendee!("SELECT", "FROM attendees WHERE id = $1");
 const READ_LOCKED: Sql = Sql::Differs { sqlite: READ, postgres: attendee!("SELECT", "FROM attendees WHERE id = $1 FOR UPDATE") };
@@ -32,7 +32,7 @@ const CLAIMED_LOCKED: Sql = Sql::Differs {
     postgres: attendee!("SELECT", "FROM attendees WHERE claim_hash = $1 FOR UPDATE"),
 };
 const CHANGE: &str = "UPDATE attendees SET name = $2, sort_name = $3, sort_key = $4, email = $5, affiliation = $6, country = $7, \
-    external_reference = $8, version = $9, updated_at = $10, search_text = $11 WHERE id = $1";
+    external_reference = $8, version = $9, updated_at = $10, search_text = $11, category = $12 WHERE id = $1";
 const LINK: &str = "UPDATE attendees SET user_id = $2, version = version + 1, updated_at = $3 WHERE id = $1 AND user_id IS NULL";
 const SET_CLAIM: &str = "UPDATE attendees SET claim_hash = $2 WHERE id = $1 AND user_id IS NULL";
 const DELETE: &str = "DELETE FROM attendees WHERE id = $1";
@@ -70,7 +70,8 @@ pub async fn add(tx: &mut Tx, attendee: &Attendee) -> Result<()> {
     let search_text = attendee.form().search_text();
     let Attendee { id, event_id, user_id, name, sort_name, sort_key, email, affiliation, country, .. } = attendee.clone();
     let query = tx.query(ADD).bind(id).bind(event_id).bind(user_id).bind(name).bind(sort_name).bind(sort_key).bind(email);
-    let query = query.bind(affiliation).bind(country).bind(attendee.external_reference.clone()).bind(attendee.version);
+    let query = query.bind(affiliation).bind(country).bind(attendee.external_reference.clone());
+    let query = query.bind(attendee.category.clone()).bind(attendee.version);
     query.bind(attendee.created_at).bind(attendee.updated_at).bind(search_text).execute().await.map(|_| ())
 }
 
@@ -101,7 +102,15 @@ pub async fn change(tx: &mut Tx, attendee: &Attendee) -> Result<u64> {
     let Attendee { id, name, sort_name, sort_key, email, affiliation, country, external_reference, version, updated_at, .. } =
         attendee.clone();
     let query = tx.query(CHANGE).bind(id).bind(name).bind(sort_name).bind(sort_key).bind(email).bind(affiliation).bind(country);
-    query.bind(external_reference).bind(version).bind(updated_at).bind(search_text).execute().await
+    let query = query.bind(external_reference).bind(version).bind(updated_at).bind(search_text);
+    query.bind(attendee.category.clone()).execute().await
+}
+
+/// Writes an attendee without the person, and forgets the claim code.
+pub async fn erase(tx: &mut Tx, attendee: &Attendee) -> Result<()> {
+    const ERASE: &str = "UPDATE attendees SET user_id = NULL, claim_hash = NULL, erased_at = $2 WHERE id = $1";
+    change(tx, attendee).await?;
+    tx.query(ERASE).bind(attendee.id).bind(attendee.erased_at).execute().await.map(drop)
 }
 
 /// Removes an attendee with their cancelled registrations, and answers how many rows that were.

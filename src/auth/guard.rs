@@ -10,6 +10,7 @@ use crate::{
     error::Problem,
     events::model::EventStatus,
     extract::{principal, state},
+    registrations::model::Actor,
 };
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::future::LocalBoxFuture;
@@ -182,6 +183,11 @@ impl<P, A> Guard<P, A> {
     /// The caller as the journal names them: a user or an API key; `None` if nobody is signed in.
     pub fn actor(&self) -> Option<Uuid> {
         self.principal.id()
+    }
+
+    /// The caller as an organiser who edits.
+    pub fn acting(&self) -> Actor {
+        Actor { user_id: self.actor().unwrap_or_default(), organiser: self.manages() }
     }
 
     /// Whether the caller is a member and so sees drafts.

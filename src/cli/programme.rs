@@ -15,17 +15,22 @@ use plenary::{
         document::Document,
         file,
         plan::{ChangeSet, ProgrammeChanges},
-        replace::Edit,
+        replace::{Put, put_through},
         store,
     },
     random::Random,
-    registrations::engine::{self, Settings},
+    registrations::{
+        edits::{EffectsView, SeatsView},
+        engine::{self, Real, Settings},
+        model::{Actor, IfOverfull},
+    },
 };
 use std::{
     fmt,
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use uuid::Uuid;
 
@@ -46,8 +51,10 @@ Document:
 
 Refusals:
   Nothing is written when anything is wrong. Each mistake in the document is told
-  with its place, as in /sessions/3/startsAt (sessions are counted from 0). A session
-  that people are registered for keeps its seats, times and status, as over HTTP.
+  with its place, as in /sessions/3/startsAt (sessions are counted from 0). For those
+  who are registered the rules are those of the API: a session they have seats in is
+  not removed, and its capacity not lowered below them without --if-overfull. What
+  happens to them is told, and written to the journal under the id of nobody (zeros).
 
 Servers:
   Postgres: nodes may run, and show the new programme within a second.
@@ -75,6 +82,28 @@ impl From<Format> for Syntax {
         match format {
             Format::Yaml => Self::Yaml,
             Format::Json => Self::Json,
+        }
+    }
+}
+
+/// As `ifOverfull` of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Overfull {
+    /// Nothing is imported.
+    Refuse,
+    /// They are kept until they are given back.
+    Keep,
+    /// The newest wait again, in their old places.
+    WaitlistNewest,
+}
+
+impl From<Overfull> for IfOverfull {
+    fn from(overfull: Overfull) -> Self {
+        match overfull {
+            Overfull::Refuse => Self::Refuse,
+            Overfull::Keep => Self::Keep,
+            Overfull::WaitlistNewest => Self::WaitlistNewest,
         }
     }
 }
@@ -107,6 +136,9 @@ pub struct ImportArgs {
     /// How it is written. By default JSON if it begins with `{`, else YAML.
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// What becomes of seats that are taken beyond a lower capacity.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Overfull::Refuse)]
+    if_overfull: Overfull,
     /// Say what would be added, changed and removed, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -184,15 +216,29 @@ pub async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let access = if args.dry_run { Access::Beside } else { Access::Own };
     let db = open_existing(&config, access).await.map_err(|error| through_its_server(error, &args))?;
     let event_id = find(&db, &args.event).await?;
-    let clock = Clock::system();
-    let (bookings, engine) = engine::start(db.clone(), clock.clone(), Settings::from(&config));
-    let edit = Edit { event_id, document, dry_run: args.dry_run, clock, random: Random::system() };
-    let put = edit.through(&bookings, |_| Ok(())).await;
-    engine.finish().await;
+    let actor = Actor { user_id: Uuid::nil(), organiser: true };
+    let put = Put { event_id, dry_run: args.dry_run, if_overfull: args.if_overfull.into(), actor };
+    let done = put_into(&db, &config, put, document).await;
     db.close().await;
-    let (changes, version) = put.map_err(refused)?;
+    let (changes, version) = done.map_err(refused)?;
     print!("{}", told(&changes, &args.event, version));
     Ok(())
+}
+
+/// Through an engine that does nothing else: a dry run must not touch what is due, and an import settles what it made
+/// due before it ends.
+async fn put_into(db: &Db, config: &Config, put: Put, document: Document) -> Result<(ProgrammeChanges, i64), Problem> {
+    let (clock, random) = (Clock::system(), Random::system());
+    let (bookings, watch, engine) = engine::start_unwatched(db.clone(), clock.clone(), Settings::from(config), Arc::new(Real));
+    let done = put_through(&bookings, (&clock, &random), put, document, |_| Ok(())).await;
+    if done.is_ok()
+        && !put.dry_run
+        && let Err(problem) = watch.settle().await
+    {
+        tracing::warn!(%problem, "the import is done; what follows from it on waitlists is left to the servers");
+    }
+    engine.finish().await;
+    done
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -228,7 +274,7 @@ fn through_its_server(error: StartError, args: &ImportArgs) -> anyhow::Error {
 
 /// What was done, or would be, in lines.
 fn told(changes: &ProgrammeChanges, event: &str, version: i64) -> String {
-    let ProgrammeChanges { dry_run, event_changed, added, changed, removed, unchanged } = changes;
+    let ProgrammeChanges { dry_run, event_changed, added, changed, removed, unchanged, effects } = changes;
     let mut lines = tell("added", added);
     if *event_changed {
         lines.push("changed    the event's own fields".to_owned());
@@ -241,8 +287,26 @@ fn told(changes: &ProgrammeChanges, event: &str, version: i64) -> String {
         (false, false) => format!("The programme of {event} has version {version} now."),
     };
     lines.push(format!("unchanged  {unchanged}"));
+    lines.extend(tell_effects(effects));
     lines.push(last);
     lines.join("\n") + "\n"
+}
+
+/// What it means for those who are registered.
+fn tell_effects(effects: &EffectsView) -> Vec<String> {
+    let seats = |seats: &SeatsView| {
+        let SeatsView { code, capacity, taken, waitlisted, .. } = seats;
+        let of = capacity.map_or_else(String::new, |capacity| format!(" of {capacity}"));
+        format!("seats      {code}: {taken}{of} taken, {waitlisted} waiting")
+    };
+    let mut lines: Vec<String> = effects.sessions.iter().map(seats).collect();
+    if effects.change_count > 0 {
+        lines.push(format!("journal    {} changes of registrations", effects.change_count));
+    }
+    if effects.clash_count > 0 {
+        lines.push(format!("clashes    {} times somebody has two seats at the same hours", effects.clash_count));
+    }
+    lines
 }
 
 /// A line a kind, as in `added      2 speakers: ann, bob`.

@@ -57,8 +57,8 @@ macro_rules! batch_write {
 }
 pub(crate) use batch_write;
 
-/// `batch_select!([uuid "r.id", text "r.status"], "", (a: uuid, …), " w JOIN r ON …")`: the columns of the answer with
-/// their types and names, what stands before the input, the input and what follows it.
+/// `batch_select!([uuid "r.id" as id, text "r.status" as status], (a: uuid, …), " w JOIN r ON …")`: the columns of the answer with
+/// their types (`bool` too) and names, the input and what follows it.
 macro_rules! batch_select {
     ([$out_ty:ident $out:literal as $as:ident $(, $more_ty:ident $more:literal as $more_as:ident)* $(,)?], ($($name:ident: $ty:ident),+), $after:expr) => {
         $crate::db::Sql::Differs {
@@ -81,6 +81,9 @@ macro_rules! batch_output {
         // hex(NULL) is an empty text
         concat!("nullif(hex(", $expression, "), '')")
     };
+    (bool $expression:literal) => {
+        concat!("json(CASE WHEN ", $expression, " THEN 'true' ELSE 'false' END)")
+    };
     ($ty:ident $expression:literal) => {
         $expression
     };
@@ -90,7 +93,7 @@ pub(crate) use batch_output;
 /// The input set, called `w` by what follows it.
 macro_rules! batch_input {
     (sqlite; $($name:ident: $ty:ident),+) => {
-        $crate::db::batch_input!(@sqlite [] [0 1 2 3 4 5 6 7 8 9 10 11] $($name: $ty),+)
+        $crate::db::batch_input!(@sqlite [] [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] $($name: $ty),+)
     };
     (@sqlite [$($done:tt)*] [$index:literal $($rest:literal)*] $name:ident: $ty:ident, $($more:tt)+) => {
         $crate::db::batch_input!(@sqlite [$($done)* $crate::db::batch_field!($ty $index), " AS ", stringify!($name), ", ",] [$($rest)*] $($more)+)
@@ -99,7 +102,7 @@ macro_rules! batch_input {
         concat!("(SELECT ", $($done)* $crate::db::batch_field!($ty $index), " AS ", stringify!($name), " FROM json_each($1))")
     };
     (postgres; $($name:ident: $ty:ident),+) => {
-        $crate::db::batch_input!(@postgres [] [1 2 3 4 5 6 7 8 9 10 11 12] [$($name),+] $($name: $ty),+)
+        $crate::db::batch_input!(@postgres [] [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16] [$($name),+] $($name: $ty),+)
     };
     (@postgres [$($done:tt)*] [$number:literal $($rest:literal)*] [$($names:ident),+] $name:ident: $ty:ident, $($more:tt)+) => {
         $crate::db::batch_input!(@postgres [$($done)* "$", $number, $crate::db::batch_array!($ty), ", ",] [$($rest)*] [$($names),+] $($more)+)

@@ -20,7 +20,7 @@ macro_rules! embedded {
         )),+]
     };
 }
-const EMBEDDED: &[(&str, &str, &str)] = &embedded!["0001_init", "0002_idempotency", "0003_tickets", "0004_access"];
+const EMBEDDED: &[(&str, &str, &str)] = &embedded!["0001_init", "0002_idempotency", "0003_tickets", "0004_access", "0005_booking_rules"];
 
 /// The number of the newest migration in this binary.
 pub fn latest_version() -> i64 {

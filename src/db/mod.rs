@@ -19,8 +19,8 @@ pub use listing::{Cell, Field, Kind, Listing, ListingOf, Part, Parts, Sink};
 pub use migrations::{MigrateError, latest_version};
 pub use query::{Bind, Query, Record, Sql};
 pub use select::{Key, Keyset, Select};
-pub use types::Columns;
 pub(crate) use types::text_enum;
+pub use types::{Columns, JsonText};
 
 use crate::error::Problem;
 use futures_util::future::BoxFuture;
@@ -136,6 +136,26 @@ impl Db {
             }
         });
         task.await.unwrap_or_else(|failed| Err(Problem::internal(format!("a transaction's task ended early: {failed}"))))
+    }
+
+    /// Runs `work` on one snapshot of the database, for reads that must fit together, in a task of its own. It writes
+    /// nothing and nobody waits for it.
+    pub async fn read<T, W>(&self, work: W) -> std::result::Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, Problem>> + Send + 'static,
+    {
+        let db = self.clone();
+        let task = self.runtime.spawn(async move {
+            let mut tx = Tx(match &db.pools {
+                Pools::Sqlite { read, .. } => Inner::Sqlite(read.begin().await?),
+                Pools::Postgres(pool) => Inner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
+            });
+            let done = work(&mut tx).await;
+            tx.rollback().await?;
+            done
+        });
+        task.await.unwrap_or_else(|failed| Err(Problem::internal(format!("a read's task ended early: {failed}"))))
     }
 
     /// Spawns a task on the runtime that owns the database's work.

@@ -2,6 +2,10 @@
 
 use super::query::{Args, Query};
 use crate::clock::Timestamp;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, DeserializeOwned},
+};
 use sqlx::{
     Decode, Encode, Postgres, Sqlite, Type,
     encode::IsNull,
@@ -115,6 +119,49 @@ macro_rules! text_enum {
     };
 }
 pub(crate) use text_enum;
+
+/// A value that is kept as JSON in a column of text, where nothing ever asks for a part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JsonText<T>(pub T);
+
+impl<T, DB: sqlx::Database> Type<DB> for JsonText<T>
+where
+    String: Type<DB>,
+{
+    fn type_info() -> DB::TypeInfo {
+        <String as Type<DB>>::type_info()
+    }
+
+    fn compatible(ty: &DB::TypeInfo) -> bool {
+        <String as Type<DB>>::compatible(ty)
+    }
+}
+
+impl<'q, T: Serialize, DB: sqlx::Database> Encode<'q, DB> for JsonText<T>
+where
+    String: Encode<'q, DB>,
+{
+    fn encode_by_ref(&self, buffer: &mut <DB as sqlx::Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        <String as Encode<'q, DB>>::encode(serde_json::to_string(&self.0)?, buffer)
+    }
+}
+
+impl<'r, T: DeserializeOwned, DB: sqlx::Database> Decode<'r, DB> for JsonText<T>
+where
+    &'r str: Decode<'r, DB>,
+{
+    fn decode(value: <DB as sqlx::Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        Ok(Self(serde_json::from_str(<&'r str as Decode<'r, DB>>::decode(value)?)?))
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for JsonText<T> {
+    /// From a text that holds JSON, as a batch reads it.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        serde_json::from_str(&text).map(Self).map_err(de::Error::custom)
+    }
+}
 
 /// Many rows as the parameters of one statement, so that a batch costs a handful of statements whatever its size.
 ///

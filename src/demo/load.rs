@@ -20,7 +20,11 @@ use crate::{
         model::{EventBooking, EventForm, EventStatus},
     },
     organisations::{self, model::Organisation},
-    programme::{document::Document, replace},
+    programme::{
+        document::Document,
+        replace::{self, Put},
+    },
+    registrations::model::{Actor, IfOverfull},
     sessions::{self, model::SessionStatus},
     state::State,
     text::fold,
@@ -80,7 +84,9 @@ pub async fn load(state: &State) -> Result<Loaded, DemoError> {
     door_member(state, organisation_id, door).await?;
     let event_id = event(state, organisation_id, &slug, &document).await?;
     if sessions::store::of_event(&mut &state.db, event_id).await.map_err(Problem::from)?.is_empty() {
-        replace::put(state, event_id, document, false, |_| Ok(())).await?;
+        let actor = Actor { user_id: organiser, organiser: true };
+        let how = Put { event_id, dry_run: false, if_overfull: IfOverfull::Refuse, actor };
+        replace::put(state, how, document, |_| Ok(())).await?;
     }
     for (person, affiliation, country) in &ATTENDEES {
         let user = account(state, person).await?;
@@ -197,11 +203,10 @@ async fn attendee(state: &State, event_id: Uuid, user: Uuid, person: &Account, a
     }
     let form = AttendeeForm {
         name: person.name.to_owned(),
-        sort_name: None,
         email: Some(person.email.to_owned()),
         affiliation: Some(affiliation.to_owned()),
         country: Some(country.to_owned()),
-        external_reference: None,
+        ..AttendeeForm::default()
     };
     let attendee = Attendee::new(state.new_id(), event_id, Some(user), form, state.clock.now());
     state.db.write(move |tx| Box::pin(async move { Ok(attendees::store::add(tx, &attendee).await?) })).await

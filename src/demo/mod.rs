@@ -11,7 +11,6 @@ use crate::{
     clock::{Clock, Timestamp},
     config::Config,
     error::Problem,
-    random::Random,
 };
 use std::net::{SocketAddr, TcpListener};
 
@@ -89,7 +88,7 @@ pub async fn run(args: Args, shutdown: impl Future<Output = ()>) -> Result<(), D
     let listener = TcpListener::bind(args.bind).map_err(unusable)?;
     config.public_url = format!("http://{}", listener.local_addr().map_err(unusable)?);
     let address = config.public_url.clone();
-    let surroundings = Surroundings { clock: Clock::starting_at(beginning()), token_clock: Clock::system(), random: Random::system() };
+    let surroundings = Surroundings { clock: Clock::starting_at(beginning()), ..Surroundings::default() };
     let app = App::build_in(surroundings, config, listener).await?;
     let loaded = load(app.state()).await?;
     println!("{}", guide(&address, &args.database_url, &loaded));

@@ -12,7 +12,10 @@ use crate::{
     extract::{IfMatch, Json, Params, Patch, SignedIn, principal},
     idempotency::Once,
     page::PageRequest,
-    registrations::seats::{self, Occupancy, Touched},
+    registrations::{
+        model::Command,
+        seats::{self, Occupancy},
+    },
     reply::{self, Answer, Reply},
     state::State,
 };
@@ -68,21 +71,24 @@ async fn get(request: HttpRequest, state: State, guard: Guard<guard::OfEvent, Pu
     reply::versioned(&request, event.version, &event)
 }
 
-/// Status, window and admission say who may book, so this and the deletion are edits in order with the bookings.
+/// Status and booking rules say who may book, so this and the deletion are edits in order with the bookings. Who waits may
+/// be eligible by the new rules.
 async fn update(state: State, guard: Guard<guard::OfEvent, Manage>, if_match: IfMatch, patch: Patch) -> Reply {
     let (id, now) = (guard.id(), state.clock.now());
     let edit = state.bookings.edit(move |tx| {
+        let (if_match, patch) = (if_match.clone(), patch.clone());
         Box::pin(async move {
             let (before, occupied) = lock(tx, id, &if_match).await?;
             let form = before.form();
             let after = patch.onto(&form)?.validate("")?;
             if *after == form {
-                return Ok(before);
+                return Ok((before, Vec::new()));
             }
-            if before.status == EventStatus::Published && after.status != EventStatus::Published {
+            if form.is_taken_back(&after) {
                 seats::require_none(&occupied)?;
             }
-            store::update(tx, &before, &after, now).await.map_err(slug_taken)
+            let commands = if form.rules_differ(&after) { vec![Command::Reconsider { event_id: id }] } else { Vec::new() };
+            Ok((store::update(tx, &before, &after, now).await.map_err(slug_taken)?, commands))
         })
     });
     let event = edit.await?;
@@ -92,10 +98,11 @@ async fn update(state: State, guard: Guard<guard::OfEvent, Manage>, if_match: If
 async fn delete(state: State, guard: Guard<guard::OfEvent, Manage>, if_match: IfMatch) -> Reply {
     let id = guard.id();
     let edit = state.bookings.edit(move |tx| {
+        let if_match = if_match.clone();
         Box::pin(async move {
             let (_, occupied) = lock(tx, id, &if_match).await?;
             seats::require_none(&occupied)?;
-            Ok(store::delete(tx, id).await?)
+            Ok((store::delete(tx, id).await?, Vec::new()))
         })
     });
     edit.await?;
@@ -104,11 +111,11 @@ async fn delete(state: State, guard: Guard<guard::OfEvent, Manage>, if_match: If
 
 /// Locks an event and the seats of all its sessions, in the order that all editors keep.
 async fn lock(tx: &mut Tx, id: Uuid, if_match: &IfMatch) -> Result<(Event, Vec<Occupancy>), Problem> {
-    seats::lock(tx, Touched::Event(id)).await?;
+    seats::lock(tx, id).await?;
     let event = store::lock(tx, id).await?.ok_or_else(Problem::not_found)?;
     if_match.require(event.version)?;
     // Again, now that no session can be added: one may have come, and been booked, before the event was locked.
-    let occupied = seats::lock(tx, Touched::Event(id)).await?;
+    let occupied = seats::lock(tx, id).await?;
     Ok((event, occupied))
 }
 

@@ -32,6 +32,26 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// Whether somebody may have two seats at the same hours.
+    pub enum Overlap {
+        /// No.
+        Reject = "reject",
+        /// Yes.
+        Allow = "allow",
+    }
+}
+
+text_enum! {
+    /// What happens when who is next in line has a seat at the same hours.
+    pub enum OnClash {
+        /// They wait on, and the next gets it.
+        Skip = "skip",
+        /// They get it, and give the other up.
+        Swap = "swap",
+    }
+}
+
 /// An event as it is stored, and as it is shown.
 #[derive(Clone, Debug, Serialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
@@ -85,11 +105,72 @@ pub struct EventBooking {
     pub closes_at: Option<Timestamp>,
     /// Who may book.
     pub admission: Admission,
+    /// Whether somebody may have two seats at the same hours.
+    pub overlap: Overlap,
+    /// Minutes that must lie between two seats in different rooms.
+    pub overlap_buffer_minutes: i64,
+    /// What happens when who is next in line has a seat at the same hours.
+    pub on_promotion_clash: OnClash,
+    /// Whether who gets a seat stops waiting for others at the same hours.
+    pub leave_overlapping_waitlists: bool,
+    /// How many sessions somebody may have; `None`: as many as there are.
+    pub max_sessions: Option<i64>,
+    /// How many on one day, by the event's clocks.
+    pub max_sessions_per_day: Option<i64>,
+    /// How long freed seats are held for who is next.
+    #[sqlx(flatten)]
+    pub offers: OfferTimes,
+}
+
+/// How long a freed seat is held for who is next, where the session's waitlist makes offers: the nearer the start, the
+/// shorter, and in the end the seat is given without asking. An offer ends with the start in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OfferTimes {
+    /// Minutes, days before the session.
+    #[sqlx(rename = "offer_ttl_minutes")]
+    pub ttl_minutes: i64,
+    /// Minutes, in the last 24 hours before it.
+    #[sqlx(rename = "offer_last_day_ttl_minutes")]
+    pub last_day_ttl_minutes: i64,
+    /// In so many minutes before it seats are given at once.
+    #[sqlx(rename = "offer_automatic_minutes")]
+    pub automatic_minutes: i64,
+}
+
+impl Default for OfferTimes {
+    fn default() -> Self {
+        Self { ttl_minutes: 24 * 60, last_day_ttl_minutes: 120, automatic_minutes: 60 }
+    }
+}
+
+impl OfferTimes {
+    /// Until when a seat freed now is held; `None` where it is given at once.
+    pub fn until(&self, now: Timestamp, starts_at: Timestamp) -> Option<Timestamp> {
+        const MINUTE: i64 = 60;
+        const DAY: i64 = 24 * 60 * MINUTE;
+        if starts_at <= now.plus_secs(self.automatic_minutes * MINUTE) {
+            return None;
+        }
+        let minutes = if starts_at <= now.plus_secs(DAY) { self.last_day_ttl_minutes } else { self.ttl_minutes };
+        Some(now.plus_secs(minutes * MINUTE).min(starts_at))
+    }
 }
 
 impl Default for EventBooking {
     fn default() -> Self {
-        Self { opens_at: None, closes_at: None, admission: Admission::Open }
+        Self {
+            opens_at: None,
+            closes_at: None,
+            admission: Admission::Open,
+            overlap: Overlap::Reject,
+            overlap_buffer_minutes: 0,
+            on_promotion_clash: OnClash::Skip,
+            leave_overlapping_waitlists: false,
+            max_sessions: None,
+            max_sessions_per_day: None,
+            offers: OfferTimes::default(),
+        }
     }
 }
 
@@ -165,6 +246,16 @@ impl ValidEvent {
 }
 
 impl EventForm {
+    /// Whether becoming `next` hides the event from those who are registered. One that is over stays readable.
+    pub fn is_taken_back(&self, next: &Self) -> bool {
+        self.status != EventStatus::Draft && next.status == EventStatus::Draft
+    }
+
+    /// Whether by the rules of `next` somebody may have what they may not have now.
+    pub fn rules_differ(&self, next: &Self) -> bool {
+        (self.status, self.booking, &self.time_zone) != (next.status, next.booking, &next.time_zone)
+    }
+
     /// Refuses what the contract's schema can't: a slug that reads as an id, an unknown zone, an end before its start.
     /// `at` points to the event in the body: nothing where the event is the body.
     pub fn validate(mut self, at: &str) -> Result<ValidEvent, Problem> {
@@ -206,7 +297,8 @@ impl Event {
 }
 
 /// A time zone of the IANA database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Zone(jiff::tz::TimeZone);
 
 impl Zone {
@@ -257,5 +349,26 @@ impl TryFrom<String> for CalendarDate {
     type Error = jiff::Error;
     fn try_from(text: String) -> Result<Self, jiff::Error> {
         text.parse().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_micros(minutes * 60_000_000).expect("a time")
+    }
+
+    #[test]
+    fn offers_shrink_towards_the_start() {
+        let offers = OfferTimes::default();
+        let start = at(10_000);
+        assert_eq!(offers.until(at(0), start), Some(at(1_440)));
+        assert_eq!(offers.until(at(8_559), start), Some(at(9_999)), "more than a day before");
+        assert_eq!(offers.until(at(8_560), start), Some(at(8_680)), "in the last day");
+        assert_eq!(offers.until(at(9_939), start), Some(start), "an offer ends with the start");
+        assert_eq!(offers.until(at(9_940), start), None, "in the last hour seats are given");
+        assert_eq!(OfferTimes { automatic_minutes: 0, ..offers }.until(at(9_999), start), Some(start));
     }
 }

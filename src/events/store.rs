@@ -13,7 +13,9 @@ use uuid::Uuid;
 macro_rules! columns {
     () => {
         "id, organisation_id, slug, name, sort_key, time_zone, starts_on, ends_on, status, booking_opens_at, \
-         booking_closes_at, admission, programme_version, version, created_at, updated_at"
+         booking_closes_at, admission, overlap, overlap_buffer_minutes, on_promotion_clash, leave_overlapping_waitlists, \
+         max_sessions, max_sessions_per_day, offer_ttl_minutes, offer_last_day_ttl_minutes, offer_automatic_minutes, \
+         programme_version, version, created_at, updated_at"
     };
 }
 
@@ -90,8 +92,10 @@ pub async fn lock_programme(tx: &mut Tx, event_id: Uuid) -> Result<Option<i64>> 
 pub async fn insert(tx: &mut Tx, id: Uuid, event: &ValidEvent, now: Timestamp) -> Result<Event> {
     const INSERT: &str = concat!(
         "INSERT INTO events (id, organisation_id, slug, name, sort_key, time_zone, starts_on, ends_on, status, \
-         booking_opens_at, booking_closes_at, admission, updated_at, created_at, programme_version, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, 1, 1) RETURNING ",
+         booking_opens_at, booking_closes_at, admission, overlap, overlap_buffer_minutes, on_promotion_clash, \
+         leave_overlapping_waitlists, max_sessions, max_sessions_per_day, offer_ttl_minutes, offer_last_day_ttl_minutes, \
+         offer_automatic_minutes, updated_at, created_at, programme_version, version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $22, 1, 1) RETURNING ",
         columns!()
     );
     bind(tx.query(INSERT), id, event, now).one().await
@@ -102,7 +106,9 @@ pub async fn insert(tx: &mut Tx, id: Uuid, event: &ValidEvent, now: Timestamp) -
 pub async fn update(tx: &mut Tx, before: &Event, event: &ValidEvent, now: Timestamp) -> Result<Event> {
     const UPDATE: &str = concat!(
         "UPDATE events SET slug = $3, name = $4, sort_key = $5, time_zone = $6, starts_on = $7, ends_on = $8, status = $9, \
-         booking_opens_at = $10, booking_closes_at = $11, admission = $12, updated_at = $13, version = version + 1, \
+         booking_opens_at = $10, booking_closes_at = $11, admission = $12, overlap = $13, overlap_buffer_minutes = $14, \
+         on_promotion_clash = $15, leave_overlapping_waitlists = $16, max_sessions = $17, max_sessions_per_day = $18, \
+         offer_ttl_minutes = $19, offer_last_day_ttl_minutes = $20, offer_automatic_minutes = $21, updated_at = $22, version = version + 1, \
          programme_version = programme_version + 1 WHERE id = $1 AND organisation_id = $2 RETURNING ",
         columns!()
     );
@@ -114,6 +120,7 @@ pub async fn update(tx: &mut Tx, before: &Event, event: &ValidEvent, now: Timest
 }
 
 fn bind<'q>(query: Query<'q>, id: Uuid, event: &ValidEvent, now: Timestamp) -> Query<'q> {
+    let booking = &event.booking;
     query
         .bind(id)
         .bind(event.organisation_id)
@@ -124,9 +131,18 @@ fn bind<'q>(query: Query<'q>, id: Uuid, event: &ValidEvent, now: Timestamp) -> Q
         .bind(event.starts_on.to_string())
         .bind(event.ends_on.to_string())
         .bind(event.status)
-        .bind(event.booking.opens_at)
-        .bind(event.booking.closes_at)
-        .bind(event.booking.admission)
+        .bind(booking.opens_at)
+        .bind(booking.closes_at)
+        .bind(booking.admission)
+        .bind(booking.overlap)
+        .bind(booking.overlap_buffer_minutes)
+        .bind(booking.on_promotion_clash)
+        .bind(booking.leave_overlapping_waitlists)
+        .bind(booking.max_sessions)
+        .bind(booking.max_sessions_per_day)
+        .bind(booking.offers.ttl_minutes)
+        .bind(booking.offers.last_day_ttl_minutes)
+        .bind(booking.offers.automatic_minutes)
         .bind(now)
 }
 

@@ -4,10 +4,10 @@
 use super::{store::Current, times};
 use crate::{
     error::Problem,
-    events::model::{Admission, BookingWindow, CalendarDate, EventStatus},
+    events::model::{Admission, BookingWindow, CalendarDate, EventBooking, EventStatus, OfferTimes, OnClash, Overlap},
     keyed::Keyed,
     rooms::model::Room,
-    sessions::model::{Person, Session, SessionStatus, WaitlistMode},
+    sessions::model::{Person, Pool, Session, SessionStatus, Waitlist, WaitlistMode},
     speakers::model::Speaker,
     streams::model::Stream,
 };
@@ -68,7 +68,7 @@ pub struct EventDocument {
     pub booking: Option<EventBookingDocument>,
 }
 
-/// The event's booking rules. A time that is not given sets no bound; the admission stays as it is.
+/// The event's booking rules. A time or a maximum that is not given sets no bound; what else is not given stays as it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventBookingDocument {
@@ -78,6 +78,59 @@ pub struct EventBookingDocument {
     /// Who may book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
+    /// Whether somebody may have two seats at the same hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
+    /// Minutes that must lie between two seats in different rooms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap_buffer_minutes: Option<i64>,
+    /// What happens when who is next in line has a seat at the same hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_promotion_clash: Option<OnClash>,
+    /// Whether who gets a seat stops waiting for others at the same hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leave_overlapping_waitlists: Option<bool>,
+    /// How many sessions somebody may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<i64>,
+    /// How many on one day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_sessions_per_day: Option<i64>,
+    /// How long freed seats are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offers: Option<OfferTimes>,
+}
+
+impl EventBookingDocument {
+    fn of(booking: EventBooking, zone: &TimeZone) -> Self {
+        Self {
+            window: WindowDocument::of(booking.window(), zone),
+            admission: Some(booking.admission),
+            overlap: Some(booking.overlap),
+            overlap_buffer_minutes: Some(booking.overlap_buffer_minutes),
+            on_promotion_clash: Some(booking.on_promotion_clash),
+            leave_overlapping_waitlists: Some(booking.leave_overlapping_waitlists),
+            max_sessions: booking.max_sessions,
+            max_sessions_per_day: booking.max_sessions_per_day,
+            offers: Some(booking.offers),
+        }
+    }
+
+    /// The rules that come of it in a window that was read.
+    pub fn rules(&self, window: BookingWindow, current: EventBooking) -> EventBooking {
+        EventBooking {
+            opens_at: window.opens_at,
+            closes_at: window.closes_at,
+            admission: self.admission.unwrap_or(current.admission),
+            overlap: self.overlap.unwrap_or(current.overlap),
+            overlap_buffer_minutes: self.overlap_buffer_minutes.unwrap_or(current.overlap_buffer_minutes),
+            on_promotion_clash: self.on_promotion_clash.unwrap_or(current.on_promotion_clash),
+            leave_overlapping_waitlists: self.leave_overlapping_waitlists.unwrap_or(current.leave_overlapping_waitlists),
+            max_sessions: self.max_sessions,
+            max_sessions_per_day: self.max_sessions_per_day,
+            offers: self.offers.unwrap_or(current.offers),
+        }
+    }
 }
 
 /// When booking is open.
@@ -159,9 +212,12 @@ pub struct SessionDocument {
     /// None where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waitlist: Option<WaitlistDocument>,
-    /// A window of its own.
+    /// Seats that are held for attendees of a category.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolDocument>,
+    /// When and by whom it can be booked, if not as the event says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub booking: Option<WindowDocument>,
+    pub booking: Option<SessionBookingDocument>,
     /// A draft where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<SessionStatus>,
@@ -176,6 +232,34 @@ pub struct WaitlistDocument {
     /// None where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<WaitlistMode>,
+    /// How many may wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+}
+
+/// Seats that are held for attendees of a category.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolDocument {
+    /// The category.
+    pub category: String,
+    /// How many.
+    pub seats: i64,
+    /// From when on they are open to all; never, where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub releases_at: Option<String>,
+}
+
+/// When and by whom a session can be booked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionBookingDocument {
+    /// A window of its own.
+    #[serde(flatten)]
+    pub window: WindowDocument,
+    /// The categories whose attendees may book it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
 }
 
 /// A part of a session.
@@ -227,10 +311,7 @@ impl Document {
                 starts_on: event.starts_on,
                 ends_on: event.ends_on,
                 status: Some(event.status),
-                booking: Some(EventBookingDocument {
-                    window: WindowDocument::of(event.booking.window(), zone),
-                    admission: Some(event.booking.admission),
-                }),
+                booking: Some(EventBookingDocument::of(event.booking, zone)),
             },
             streams: streams.into_iter().map(|Stream { common }| (common.key, StreamDocument { name: common.name })).collect(),
             rooms: rooms.into_iter().map(|Room { common, capacity }| (common.key, RoomDocument { name: common.name, capacity })).collect(),
@@ -260,7 +341,13 @@ struct Names {
 impl Names {
     fn session(&self, session: Session, zone: &TimeZone) -> SessionDocument {
         let Session { row, chairs, parts } = session;
-        let window = WindowDocument::of(row.booking, zone);
+        let (waitlist, booking) = (row.waitlist(), row.booking());
+        let booking = SessionBookingDocument { window: WindowDocument::of(booking.window, zone), categories: booking.categories };
+        let pool = |pool: Pool| PoolDocument {
+            category: pool.category,
+            seats: pool.seats,
+            releases_at: pool.releases_at.map(|at| times::write(at, zone)),
+        };
         SessionDocument {
             id: None,
             code: row.code,
@@ -272,8 +359,9 @@ impl Names {
             room: row.room_id.and_then(|id| self.rooms.get(&id).cloned()),
             chairs: self.people(&chairs),
             capacity: row.capacity,
-            waitlist: (row.waitlist_mode != WaitlistMode::None).then_some(WaitlistDocument { mode: Some(row.waitlist_mode) }),
-            booking: (window != WindowDocument::default()).then_some(window),
+            waitlist: (waitlist != Waitlist::default()).then_some(WaitlistDocument { mode: Some(waitlist.mode), limit: waitlist.limit }),
+            pools: row.pools.0.into_iter().map(pool).collect(),
+            booking: (booking != SessionBookingDocument::default()).then_some(booking),
             status: Some(row.status),
             parts: parts
                 .into_iter()

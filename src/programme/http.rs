@@ -1,12 +1,17 @@
 //! Reading and replacing the programme document.
 
-use super::{document::Document, replace::put, store};
+use super::{
+    document::Document,
+    replace::{Put, put},
+    store,
+};
 use crate::{
     accept,
     app::Registrar,
     auth::{Guard, Manage, Public, guard::OfEvent},
     error::Problem,
     extract::{IfMatch, Json, Params},
+    registrations::model::IfOverfull,
     reply::{self, Reply},
     state::State,
 };
@@ -53,16 +58,23 @@ async fn get(request: HttpRequest, state: State, guard: Guard<OfEvent, Public>) 
 struct Choice {
     #[serde(default)]
     dry_run: bool,
+    if_overfull: Option<IfOverfull>,
 }
 
 async fn replace(
     state: State,
     guard: Guard<OfEvent, Manage>,
     if_match: IfMatch,
-    Params(Choice { dry_run }): Params<Choice>,
+    Params(choice): Params<Choice>,
     Json(document): Json<Document>,
 ) -> Reply {
     let admit = move |version| if_match.check_tags(&[&tag(version, true, JSON), &tag(version, true, YAML)]);
-    let (changes, version) = put(&state, guard.event_id(), document, dry_run, admit).await?;
+    let how = Put {
+        event_id: guard.event_id(),
+        dry_run: choice.dry_run,
+        if_overfull: choice.if_overfull.unwrap_or(IfOverfull::Refuse),
+        actor: guard.acting(),
+    };
+    let (changes, version) = put(&state, how, document, admit).await?;
     reply::changed(version, &changes)
 }

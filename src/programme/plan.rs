@@ -12,9 +12,13 @@ use super::{
 };
 use crate::{
     error::{Code, Problem},
-    events::model::{BookingWindow, Event, EventBooking, EventForm, EventStatus, ValidEvent, Zone},
+    events::model::{BookingWindow, Event, EventForm, ValidEvent, Zone},
     keyed::{Form, Keyed},
-    registrations::seats::Occupancy,
+    registrations::{
+        edits::EffectsView,
+        model::{Actor, Command, IfOverfull},
+        seats::Occupancy,
+    },
     rooms::model::{Room, RoomForm},
     sessions::model::{Fault, refuse},
     speakers::model::{Speaker, SpeakerForm},
@@ -81,15 +85,21 @@ impl Plan {
         event.is_none() && sessions.is_empty() && streams.is_empty() && rooms.is_empty() && speakers.is_empty()
     }
 
-    /// Those of the occupied sessions that the plan would take seats or places from: all, if it takes the event back
+    /// Those of the occupied sessions that the plan would take from those who are there: all, if it takes the event back
     /// from the public.
     pub fn hits(&self, occupied: Vec<Occupancy>) -> Vec<Occupancy> {
-        let taken_back = self
-            .event
-            .as_ref()
-            .is_some_and(|(before, after)| before.status == EventStatus::Published && after.status != EventStatus::Published);
+        let taken_back = self.event.as_ref().is_some_and(|(before, after)| before.form().is_taken_back(after));
         let hits = |seats: &Occupancy| taken_back || self.sessions.hits(seats);
         occupied.into_iter().filter(hits).collect()
+    }
+
+    /// What follows from it for those who are registered.
+    pub fn commands(&self, event_id: Uuid, if_overfull: IfOverfull, actor: Actor) -> Vec<Command> {
+        let mut commands = self.sessions.commands(event_id, if_overfull, actor);
+        if self.event.as_ref().is_some_and(|(before, after)| before.form().rules_differ(after)) {
+            commands.push(Command::Reconsider { event_id });
+        }
+        commands
     }
 
     /// What it changes, as the answer says it.
@@ -107,6 +117,7 @@ impl Plan {
             changed: set(|lists| &lists.changed),
             removed: set(|lists| &lists.removed),
             unchanged: streams.unchanged + rooms.unchanged + speakers.unchanged + sessions.unchanged,
+            effects: EffectsView::default(),
         }
     }
 }
@@ -127,6 +138,8 @@ pub struct ProgrammeChanges {
     pub removed: ChangeSet,
     /// How many streams, rooms, speakers and sessions stay as they are.
     pub unchanged: usize,
+    /// What that means for those who are registered.
+    pub effects: EffectsView,
 }
 
 /// Keys and, of sessions, codes.
@@ -170,8 +183,7 @@ fn plan_event(current: Event, document: EventDocument, zone: &TimeZone) -> Resul
             let mut faults = Vec::new();
             let window = read_window(&given.window, "/event/booking", zone, &mut faults);
             refuse(faults)?;
-            let BookingWindow { opens_at, closes_at } = window;
-            EventBooking { opens_at, closes_at, admission: given.admission.unwrap_or(current.booking.admission) }
+            given.rules(window, current.booking)
         }
     };
     let form = EventForm {

@@ -7,7 +7,7 @@ use crate::{
     error::Problem,
     events::{self, model::Event},
     keyed::{self, Keyed},
-    registrations::seats::{self, Touched},
+    registrations::seats,
     rooms::model::Room,
     sessions::{self, model::Session},
     speakers::model::Speaker,
@@ -80,7 +80,9 @@ pub async fn apply(tx: &mut Tx, event_id: Uuid, plan: &Plan, now: Timestamp) -> 
     remove(tx, &plan.streams).await?;
     remove(tx, &plan.rooms).await?;
     remove(tx, &plan.speakers).await?;
-    seats::copy_limit(tx, Touched::Event(event_id)).await?;
+    // With the capacities that their rooms have now.
+    let added: Vec<_> = plan.sessions.added.iter().map(|(id, form)| (*id, form.next_release())).collect();
+    seats::create(tx, &added).await?;
     let version = events::store::lock_programme(tx, event_id).await?;
     version.ok_or_else(|| Problem::internal("an event went away under its lock"))
 }
@@ -149,8 +151,6 @@ async fn add_sessions(tx: &mut Tx, event_id: Uuid, plan: &Plan, now: Timestamp) 
     let added = &plan.sessions.added;
     for (id, form) in added {
         sessions::store::insert(tx, event_id, *id, form, now).await?;
-        // The room may change yet: `copy_limit` comes last.
-        seats::create(tx, *id, form.capacity).await?;
     }
     sessions::store::insert_lists(tx, &added.iter().map(|(id, form)| (*id, form)).collect::<Vec<_>>()).await
 }

@@ -10,10 +10,13 @@ const REGISTRATION: &[Column] = &[
     Column::new("seq", "Seq", 6, Integer, "r.seq"),
     Column::new("status", "Status", 11, Text, "r.status"),
     Column::new("position", "Position", 8, Integer, "w.rank"),
+    Column::new("priority", "Priority", 8, Integer, "r.priority"),
+    Column::new("offerExpiresAt", "Offered until", 20, Time, "r.offer_expires_at"),
     Column::new("createdAt", "Created at", 20, Time, "r.created_at"),
     Column::new("updatedAt", "Updated at", 20, Time, "r.updated_at"),
     Column::new("cancelledAt", "Cancelled at", 20, Time, "r.cancelled_at"),
     Column::new("cancelReason", "Cancel reason", 14, Text, "r.cancel_reason"),
+    Column::new("movedTo", "Moved to", 38, Id, "r.moved_to"),
 ];
 const ATTENDEE: &[Column] = &[
     Column::new("attendeeId", "Attendee", 38, Id, "a.id"),
@@ -23,6 +26,7 @@ const ATTENDEE: &[Column] = &[
     Column::new("affiliation", "Affiliation", 30, Text, "a.affiliation"),
     Column::new("country", "Country", 14, Text, "a.country"),
     Column::contact("externalReference", "Reference", 16, Text, "a.external_reference"),
+    Column::new("category", "Category", 16, Text, "a.category"),
 ];
 const SESSION: &[Column] = &[
     Column::new("eventId", "Event", 38, Id, "s.event_id"),
@@ -58,9 +62,12 @@ pub const OF_SESSION: Table = Table {
         ("attendeeId", "attendeeId"),
         ("status", "status"),
         ("seq", "seq"),
+        ("priority", "priority"),
         ("position", "position"),
+        ("offerExpiresAt", "offerExpiresAt"),
         ("cancelReason", "cancelReason"),
         ("cancelledAt", "cancelledAt"),
+        ("movedTo", "movedTo"),
         ("createdAt", "createdAt"),
         ("updatedAt", "updatedAt"),
         ("attendee.id", "attendeeId"),
@@ -69,6 +76,7 @@ pub const OF_SESSION: Table = Table {
         ("attendee.affiliation", "affiliation"),
         ("attendee.country", "country"),
         ("attendee.externalReference", "externalReference"),
+        ("attendee.category", "category"),
     ],
 };
 
@@ -100,9 +108,12 @@ pub const OF_EVENT: Table = Table {
         ("attendeeId", "attendeeId"),
         ("status", "status"),
         ("seq", "seq"),
+        ("priority", "priority"),
         ("position", "position"),
+        ("offerExpiresAt", "offerExpiresAt"),
         ("cancelReason", "cancelReason"),
         ("cancelledAt", "cancelledAt"),
+        ("movedTo", "movedTo"),
         ("createdAt", "createdAt"),
         ("updatedAt", "updatedAt"),
         ("attendee.id", "attendeeId"),
@@ -111,6 +122,7 @@ pub const OF_EVENT: Table = Table {
         ("attendee.affiliation", "affiliation"),
         ("attendee.country", "country"),
         ("attendee.externalReference", "externalReference"),
+        ("attendee.category", "category"),
         ("session.id", "sessionId"),
         ("session.code", "sessionCode"),
         ("session.title", "sessionTitle"),

@@ -1,9 +1,9 @@
-//! Booking and cancelling, and reading registrations.
+//! Booking, and reading one's registrations.
 
 use super::{
-    availability, engine,
-    model::{Actor, CancelReason, Command, IfFull, Outcome, Status, Who},
-    roster,
+    actions, availability, clashes, engine, explain,
+    model::{Actor, Booking, CancelReason, Command, Done, IfFull, Outcome, Override, Rule, Status, Who},
+    plan, roster,
     store::{self, MineRow, Shown},
 };
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
     db::Keyset,
     error::Problem,
     extract::{Caller, Json, Params, SignedIn},
-    idempotency::Once,
+    idempotency::{Claim, Once},
     page::PageRequest,
     reply::{self, Answer, Reply},
     sessions::model::SessionStatus,
     state::State,
 };
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -32,8 +32,16 @@ pub fn routes(registrar: &mut Registrar) {
         .on("listSessionRegistrations", roster::of_session)
         .on("listEventRegistrations", roster::of_event)
         .on("getRegistration", get)
-        .on("cancelRegistration", cancel)
+        .on("updateRegistration", actions::update)
+        .on("cancelRegistration", actions::cancel)
+        .on("moveRegistration", actions::move_to)
+        .on("acceptOffer", actions::accept)
+        .on("declineOffer", actions::decline)
         .on("listMyRegistrations", mine)
+        .on("planBookings", plan::plan)
+        .on("createBookings", plan::book)
+        .on("explainSession", explain::explain)
+        .on("listSessionClashes", clashes::list)
         .on("getEventAvailability", availability::of_event)
         .on("getSessionAvailability", availability::of_session);
 }
@@ -48,16 +56,18 @@ pub struct RegistrationView {
     attendee_id: Uuid,
     status: Status,
     seq: i64,
+    priority: i64,
     position: Option<i64>,
+    offer_expires_at: Option<Timestamp>,
     cancel_reason: Option<CancelReason>,
     cancelled_at: Option<Timestamp>,
+    moved_to: Option<Uuid>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl RegistrationView {
-    /// As it is at `now`: once the session has begun nobody has a position.
-    pub fn at(now: Timestamp, shown: Shown) -> Self {
+impl From<Shown> for RegistrationView {
+    fn from(shown: Shown) -> Self {
         Self {
             id: shown.id,
             event_id: shown.event_id,
@@ -65,15 +75,20 @@ impl RegistrationView {
             attendee_id: shown.attendee_id,
             status: shown.status,
             seq: shown.seq,
-            position: shown.position.filter(|_| now < shown.starts_at),
+            priority: shown.priority,
+            position: shown.position,
+            offer_expires_at: shown.offer_expires_at,
             cancel_reason: shown.cancel_reason,
             cancelled_at: shown.cancelled_at,
+            moved_to: shown.moved_to,
             created_at: shown.created_at,
             updated_at: shown.updated_at,
         }
     }
+}
 
-    fn of(outcome: Outcome) -> Self {
+impl From<Outcome> for RegistrationView {
+    fn from(outcome: Outcome) -> Self {
         let registration = outcome.registration;
         Self {
             id: registration.id,
@@ -82,9 +97,12 @@ impl RegistrationView {
             attendee_id: registration.attendee_id,
             status: registration.status,
             seq: registration.seq,
+            priority: registration.priority,
             position: outcome.position,
+            offer_expires_at: registration.offer_expires_at,
             cancel_reason: registration.cancel_reason,
             cancelled_at: registration.cancelled_at,
+            moved_to: registration.moved_to,
             created_at: registration.created_at,
             updated_at: registration.updated_at,
         }
@@ -101,74 +119,110 @@ struct SessionPath {
 struct Create {
     attendee_id: Option<Uuid>,
     if_full: Option<IfFull>,
+    r#override: Option<OverrideBody>,
+    priority: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct OverrideBody {
+    rules: Vec<Rule>,
+    reason: String,
 }
 
 async fn create(state: State, caller: SignedIn, once: Once, Params(path): Params<SessionPath>, Json(body): Json<Create>) -> Reply {
-    let (who, organiser) = match body.attendee_id {
-        None if caller.principal.user().is_none() => {
-            return Err(Problem::key_forbidden("An API key books for attendees: name one in attendeeId."));
-        }
-        None => (Who::Caller { new_attendee_id: state.new_id() }, false),
-        Some(attendee_id) => (Who::Attendee(attendee_id), may_book_for(&state, caller, path.session, attendee_id).await?),
+    let needs_role = body.r#override.is_some() || body.priority.is_some();
+    let found = match body.attendee_id.is_some() || needs_role {
+        true => Some(guard::find_by_id::<OfSession>(&state.db, path.session, caller.principal).await?.ok_or_else(Problem::not_found)?),
+        false => None,
     };
-    let command = Command::Book {
+    if needs_role && !found.as_ref().and_then(|found| found.role).is_some_and(|role| role.manages()) {
+        return Err(Problem::forbidden());
+    }
+    let (who, organiser) = whom(&state, caller, body.attendee_id, found.as_ref()).await?;
+    let passing = body.r#override.map(|OverrideBody { rules, reason }| Box::new(Override { rules, reason }));
+    let command = Command::Book(Booking {
         registration_id: state.new_id(),
         session_id: path.session,
+        within: None,
         who,
         if_full: body.if_full,
-        actor: Actor { user_id: caller.id, organiser },
-    };
-    let Some(claim) = once.claim(&state)? else {
-        let outcome = state.bookings.ask(command).await?;
-        let created = outcome.created;
-        return Ok(answer(created, &settle(&state, outcome).await?)?.into_response());
-    };
-    match state.bookings.ask_once(command, Arc::clone(&claim), made).await? {
-        engine::Once::Replay(stored) => claim.replay(stored),
-        engine::Once::Done(outcome) if outcome.created => Ok(answer(true, &RegistrationView::of(outcome))?.into_response()),
-        engine::Once::Done(outcome) => {
-            // It was there before and nothing was written; what is said of it is kept for itself.
-            let answer = answer(false, &settle(&state, outcome).await?)?;
-            claim.write(&state, |_| Box::pin(async move { Ok(answer) })).await
+        passing,
+        priority: body.priority.unwrap_or_default(),
+        actor: Actor { user_id: caller.id, organiser: organiser || needs_role },
+    });
+    answer(&state, command, once.claim(&state)?).await
+}
+
+/// For whom a booking is, and whether the caller acts as organiser in it; refuses who may not. `found` is the session or
+/// event, with the caller's role.
+pub(super) async fn whom(
+    state: &State,
+    caller: SignedIn,
+    attendee_id: Option<Uuid>,
+    found: Option<&guard::Found>,
+) -> Result<(Who, bool), Problem> {
+    let Some(attendee_id) = attendee_id else {
+        if caller.principal.user().is_none() {
+            return Err(Problem::key_forbidden("An API key books for attendees: name one in attendeeId."));
         }
-    }
-}
-
-/// What is answered to a registration that is new or was there.
-fn answer(created: bool, view: &RegistrationView) -> Result<Answer, Problem> {
-    Answer::hashed(created.then(|| format!("/v1/registrations/{}", view.id)), view)
-}
-
-/// The same for the engine, which keeps it beside the idempotency key of what it made.
-fn made(outcome: &Outcome) -> Option<Answer> {
-    outcome.created.then(|| answer(true, &RegistrationView::of(outcome.clone())).ok()).flatten()
-}
-
-/// Whether the caller acts as organiser in booking for this attendee; refuses who may not.
-async fn may_book_for(state: &State, caller: SignedIn, session_id: Uuid, attendee_id: Uuid) -> Result<bool, Problem> {
-    let found = guard::find_by_id::<OfSession>(&state.db, session_id, caller.principal).await?.ok_or_else(Problem::not_found)?;
+        return Ok((Who::Caller { new_attendee_id: state.new_id() }, false));
+    };
+    let found = found.ok_or_else(Problem::not_found)?;
     let link = store::attendee_link(&state.db, attendee_id).await?;
     let own = link.is_some_and(|(event_id, user_id)| event_id == found.event_id && user_id == Some(caller.id));
     match found.role {
-        Some(role) if role.manages() => Ok(!own),
-        _ if own => Ok(false),
+        Some(role) if role.manages() => Ok((Who::Attendee(attendee_id), !own)),
+        _ if own => Ok((Who::Attendee(attendee_id), false)),
         Some(_) => Err(Problem::forbidden()),
         None => Err(Problem::unknown_reference("/attendeeId")),
     }
 }
 
-/// The outcome as it is shown. Deciding knows the position of who has just joined the line; for others it is counted.
-async fn settle(state: &State, outcome: Outcome) -> Result<RegistrationView, Problem> {
-    let counted = outcome.registration.status == Status::Waitlisted && outcome.position.is_none() && !outcome.started;
-    if counted && let Some(shown) = store::find(&state.db, outcome.registration.id).await? {
-        return Ok(RegistrationView::at(state.clock.now(), shown));
+/// Asks the engine for something that can make a registration, and answers with it.
+pub(super) async fn answer(state: &State, command: Command, claim: Option<Arc<Claim>>) -> Reply {
+    let Some(claim) = claim else {
+        let outcome = state.bookings.ask(command).await?;
+        let created = outcome.created;
+        return Ok(answer_with(created, &settle(state, outcome).await?)?.into_response());
+    };
+    match state.bookings.ask_once(command, Arc::clone(&claim), Arc::new(made)).await? {
+        engine::Once::Replay(stored) => claim.replay(stored),
+        engine::Once::Done(Done::One(outcome)) if outcome.created => {
+            Ok(answer_with(true, &RegistrationView::from(*outcome))?.into_response())
+        }
+        engine::Once::Done(Done::One(outcome)) => {
+            // It was there before and nothing was written; what is said of it is kept for itself.
+            let answer = answer_with(false, &settle(state, *outcome).await?)?;
+            claim.write(state, |_| Box::pin(async move { Ok(answer) })).await
+        }
+        engine::Once::Done(other) => Err(Problem::internal(format!("a booking came to {other:?}"))),
     }
-    Ok(RegistrationView::of(outcome))
 }
 
+/// What is answered to a registration that is new or was there.
+fn answer_with(created: bool, view: &RegistrationView) -> Result<Answer, Problem> {
+    Answer::hashed(created.then(|| format!("/v1/registrations/{}", view.id)), view)
+}
+
+/// The same for the engine, which keeps it beside the idempotency key of what it made.
+fn made(done: &Done) -> Option<Answer> {
+    let Done::One(outcome) = done else { return None };
+    outcome.created.then(|| answer_with(true, &RegistrationView::from(Outcome::clone(outcome))).ok()).flatten()
+}
+
+/// The outcome as it is shown. Deciding knows the position of who has just joined the line; for others it is counted.
+pub(super) async fn settle(state: &State, outcome: Outcome) -> Result<RegistrationView, Problem> {
+    let counted = outcome.registration.status == Status::Waitlisted && outcome.position.is_none() && !outcome.started;
+    if counted && let Some(shown) = store::find(&state.db, outcome.registration.id).await? {
+        return Ok(shown.at(state.clock.now()).into());
+    }
+    Ok(outcome.into())
+}
+
+/// The path of one.
 #[derive(Deserialize)]
-struct RegistrationPath {
-    registration: Uuid,
+pub(super) struct RegistrationPath {
+    pub(super) registration: Uuid,
 }
 
 async fn get(request: HttpRequest, state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
@@ -177,21 +231,7 @@ async fn get(request: HttpRequest, state: State, caller: SignedIn, Params(path):
         return Err(Problem::not_found());
     }
     let shown = store::find(&state.db, path.registration).await?.ok_or_else(Problem::not_found)?;
-    reply::hashed(&request, &RegistrationView::at(state.clock.now(), shown))
-}
-
-async fn cancel(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
-    let relation = store::relation(&state.db, path.registration, caller.principal).await?.ok_or_else(Problem::not_found)?;
-    let own = relation.user_id == Some(caller.id);
-    let organiser = match relation.role {
-        Some(role) if role.manages() => true,
-        _ if own => false,
-        Some(_) => return Err(Problem::forbidden()),
-        None => return Err(Problem::not_found()),
-    };
-    let actor = Actor { user_id: caller.id, organiser };
-    let outcome = state.bookings.ask(Command::Cancel { registration_id: path.registration, own, actor }).await?;
-    reply::tagged(HttpResponse::Ok(), &RegistrationView::of(outcome))
+    reply::hashed(&request, &RegistrationView::from(shown.at(state.clock.now())))
 }
 
 #[derive(Deserialize)]
@@ -204,8 +244,8 @@ struct MineFilter {
 async fn mine(request: HttpRequest, state: State, caller: Caller, Params(filter): Params<MineFilter>, page: PageRequest) -> Reply {
     let (_, descending) = page.order("createdAt");
     let keyset = Keyset { columns: ("r.created_at", "r.id"), descending, after: page.after()?, limit: page.fetch() };
-    let rows = store::mine(&state.db, caller.0, filter.event_id, filter.status, keyset).await?;
     let now = state.clock.now();
+    let rows = store::mine(&state.db, caller.0, filter.event_id, (filter.status, now), keyset).await?;
     page.reply(&request, rows, |row| (row.registration.created_at, row.registration.id), |row| MineView::at(now, row))
 }
 
@@ -254,6 +294,6 @@ impl MineView {
             room: row.room_id.zip(row.room_name).map(|(id, name)| MineRoom { id, name }),
             status: row.session_status,
         };
-        Self { registration: RegistrationView::at(now, row.registration), session }
+        Self { registration: row.registration.at(now).into(), session }
     }
 }

@@ -35,9 +35,9 @@ pub struct RosterParams {
 }
 
 impl RosterParams {
-    fn within(self, scope: Scope) -> RosterFilter {
+    fn within(self, scope: Scope, now: Timestamp) -> RosterFilter {
         let Self { status, attendee_id, q } = self;
-        RosterFilter { scope, status, attendee_id, q }
+        RosterFilter { scope, status, attendee_id, q, now }
     }
 }
 
@@ -52,10 +52,9 @@ pub async fn of_session(
 ) -> Reply {
     let layout = wanted.layout(&request, &columns::OF_SESSION)?;
     let roster = Roster {
-        filter: params.within(Scope::Session(guard.id())),
+        filter: params.within(Scope::Session(guard.id()), state.clock.now()),
         order: Order::of(&page, "seq"),
         contacts: guard.sees_contacts(),
-        now: state.clock.now(),
     };
     let Some(layout) = layout else { return negotiated(roster.page(&request, &state, &page).await) };
     let code = store::session_code(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
@@ -80,10 +79,9 @@ pub async fn of_event(
 ) -> Reply {
     let layout = wanted.layout(&request, &columns::OF_EVENT)?;
     let roster = Roster {
-        filter: params.within(Scope::Event(guard.id())),
+        filter: params.within(Scope::Event(guard.id()), state.clock.now()),
         order: Order::of(&page, "session"),
         contacts: guard.sees_contacts(),
-        now: state.clock.now(),
     };
     let Some(layout) = layout else { return negotiated(roster.page(&request, &state, &page).await) };
     let exported = Exported {
@@ -184,7 +182,6 @@ struct Roster {
     order: Order,
     /// Whether the caller sees emails and external references.
     contacts: bool,
-    now: Timestamp,
 }
 
 impl Roster {
@@ -210,12 +207,15 @@ impl Roster {
             affiliation: row.affiliation,
             country: row.country,
             external_reference: row.external_reference.filter(|_| self.contacts),
+            category: row.category,
         };
         let session = matches!(self.filter.scope, Scope::Event(_)).then_some(session);
-        Entry { registration: RegistrationView::at(self.now, row.registration), attendee, session }
+        Entry { registration: RegistrationView::from(row.registration.at(self.filter.now)), attendee, session }
     }
 
     async fn file(self, state: &State, layout: Layout, suffix: &str, exported: Exported) -> Reply {
+        // A file has what is written: offers whose time is over are ended first.
+        state.watch.settle().await?;
         let event = events::store::find(&state.db, exported.event_id).await?.ok_or_else(Problem::not_found)?;
         let listing = self.listing(state.db.dialect(), &layout);
         let name = format!("{}{suffix}-registrations", event.slug);
@@ -244,9 +244,9 @@ impl Roster {
 
     /// Everybody's place in the line, counted once for the whole list. Once a session has begun nobody has one.
     fn positions(&self, dialect: Dialect) -> Select {
-        const WAITING: &str = "SELECT q.id, ROW_NUMBER() OVER (PARTITION BY q.session_id ORDER BY q.seq) AS rank \
+        const WAITING: &str = "SELECT q.id, ROW_NUMBER() OVER (PARTITION BY q.session_id ORDER BY q.priority DESC, q.seq) AS rank \
             FROM registrations q JOIN sessions x ON x.id = q.session_id";
-        let select = Select::new(dialect, WAITING).and("q.status = 'waitlisted' AND x.starts_at > {}", self.now);
+        let select = Select::new(dialect, WAITING).and("q.status = 'waitlisted' AND x.starts_at > {}", self.filter.now);
         match self.filter.scope {
             Scope::Session(id) => select.and("q.session_id = {}", id),
             Scope::Event(id) => select.and("x.event_id = {}", id),
@@ -273,6 +273,7 @@ struct EntryAttendee {
     affiliation: Option<String>,
     country: Option<String>,
     external_reference: Option<String>,
+    category: Option<String>,
 }
 
 #[derive(Serialize)]

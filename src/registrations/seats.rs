@@ -2,7 +2,8 @@
 //! wait for each other in a circle.
 
 use crate::{
-    db::{Dialect, Result, Select, Tx},
+    clock::Timestamp,
+    db::{Columns, Dialect, Result, Select, Sql, Tx, batch_write},
     error::{Code, Problem},
 };
 use serde::Serialize;
@@ -16,7 +17,7 @@ pub struct Occupancy {
     pub session_id: Uuid,
     /// Its code.
     pub code: String,
-    /// Registrations that are not cancelled: confirmed and waiting.
+    /// Registrations that are not cancelled: with a seat, or waiting.
     #[serde(skip)]
     pub active: i64,
     /// Of these, who waits.
@@ -27,48 +28,28 @@ pub struct Occupancy {
 const OCCUPANCY: &str = "SELECT s.id AS session_id, s.code, t.seats_taken + t.waitlisted AS active, t.waitlisted \
     FROM sessions s JOIN session_seats t ON t.session_id = s.id";
 
-/// Which sessions an edit touches.
-#[derive(Clone, Copy, Debug)]
-pub enum Touched {
-    /// One session.
-    Session(Uuid),
-    /// The sessions held in a room that take their capacity from it.
-    CapacityOfRoom(Uuid),
-    /// All sessions of an event.
-    Event(Uuid),
+/// Locks the seats of all sessions of an event until the transaction ends, and says who holds them. Call it before anything
+/// else is written: what an edit leads to may reach any session of the event, and only so is everything locked in one order.
+pub async fn lock(tx: &mut Tx, event_id: Uuid) -> Result<Vec<Occupancy>> {
+    const LOCK: &str = "SELECT t.session_id FROM session_seats t JOIN sessions s ON s.id = t.session_id \
+        WHERE s.event_id = $1 ORDER BY t.session_id FOR UPDATE OF t";
+    if tx.dialect() == Dialect::Postgres {
+        tx.query(LOCK).bind(event_id).all::<(Uuid,)>().await?;
+    }
+    Select::new(tx.dialect(), OCCUPANCY).and("s.event_id = {}", event_id).tail("ORDER BY s.id").all_in(tx).await
 }
 
-/// Locks the seats of the sessions an edit touches until its transaction ends, and says who holds them.
-/// Call it before anything else is written.
-pub async fn lock(tx: &mut Tx, touched: Touched) -> Result<Vec<Occupancy>> {
-    if tx.dialect() == Dialect::Postgres {
-        const LOCK: &str = "SELECT session_id FROM session_seats WHERE session_id = $1 FOR UPDATE";
-        const LOCK_ROOM: &str = "SELECT t.session_id FROM session_seats t JOIN sessions s ON s.id = t.session_id \
-            WHERE s.room_id = $1 AND s.capacity IS NULL ORDER BY t.session_id FOR UPDATE OF t";
-        const LOCK_EVENT: &str = "SELECT t.session_id FROM session_seats t JOIN sessions s ON s.id = t.session_id \
-            WHERE s.event_id = $1 ORDER BY t.session_id FOR UPDATE OF t";
-        let (sql, id) = match touched {
-            Touched::Session(id) => (LOCK, id),
-            Touched::CapacityOfRoom(id) => (LOCK_ROOM, id),
-            Touched::Event(id) => (LOCK_EVENT, id),
-        };
-        tx.query(sql).bind(id).all::<(Uuid,)>().await?;
-    }
-    let select = Select::new(tx.dialect(), OCCUPANCY);
-    let select = match touched {
-        Touched::Session(id) => select.and("s.id = {}", id),
-        Touched::CapacityOfRoom(id) => select.and("s.room_id = {}", id).and_if(true, "s.capacity IS NULL"),
-        Touched::Event(id) => select.and("s.event_id = {}", id),
-    };
-    select.tail("ORDER BY s.id").all_in(tx).await
+/// Those of them in one session.
+pub fn of_session(occupied: Vec<Occupancy>, session_id: Uuid) -> Option<Occupancy> {
+    occupied.into_iter().find(|occupancy| occupancy.session_id == session_id)
 }
 
 /// How many sessions a problem names, as the contract says.
 const MAX_NAMED: usize = 100;
 
-/// Refuses an edit that would touch active registrations: 409, naming the first sessions by code.
-pub fn require_none(occupied: &[Occupancy]) -> std::result::Result<(), Problem> {
-    let mut held: Vec<&Occupancy> = occupied.iter().filter(|occupancy| occupancy.active > 0).collect();
+/// Refuses an edit that would leave active registrations with nothing: 409, naming the first sessions by code.
+pub fn require_none<'o>(occupied: impl IntoIterator<Item = &'o Occupancy>) -> std::result::Result<(), Problem> {
+    let mut held: Vec<&Occupancy> = occupied.into_iter().filter(|occupancy| occupancy.active > 0).collect();
     if held.is_empty() {
         return Ok(());
     }
@@ -80,27 +61,24 @@ pub fn require_none(occupied: &[Occupancy]) -> std::result::Result<(), Problem> 
     Err(Problem::new(Code::HasRegistrations, detail).with("registrations", count).with("sessions", held))
 }
 
-/// Gives a new session its seats row. `limit` is its effective capacity: its own, else its room's, else none.
-pub async fn create(tx: &mut Tx, session_id: Uuid, limit: Option<i64>) -> Result<()> {
-    const CREATE: &str = "INSERT INTO session_seats (session_id, seats_limit) VALUES ($1, $2)";
-    tx.query(CREATE).bind(session_id).bind(limit).execute().await.map(|_| ())
+/// Gives new sessions their seats rows. They have the effective capacity: the session's own, else its room's, else none.
+/// With each comes the first moment at which one of its pools is released.
+pub async fn create(tx: &mut Tx, sessions: &[(Uuid, Option<Timestamp>)]) -> Result<()> {
+    const CREATE: Sql = batch_write!(
+        "INSERT INTO session_seats (session_id, seats_limit, due_at) SELECT s.id, COALESCE(s.capacity, o.capacity), w.due_at FROM ",
+        (id: uuid, due_at: time),
+        " w JOIN sessions s ON s.id = w.id LEFT JOIN rooms o ON o.id = s.room_id"
+    );
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let input = Columns::new().ids(sessions.iter().map(|session| session.0)).times(sessions.iter().map(|session| session.1));
+    tx.batch_write(CREATE, input).await.map(drop)
 }
 
-/// Copies the effective capacity of a session into its seats row, after the session or its room has changed.
-pub async fn copy_limit(tx: &mut Tx, touched: Touched) -> Result<()> {
-    macro_rules! copy {
-        ($which:literal) => {
-            concat!(
-                "UPDATE session_seats SET seats_limit = (SELECT COALESCE(s.capacity, r.capacity) FROM sessions s ",
-                "LEFT JOIN rooms r ON r.id = s.room_id WHERE s.id = session_seats.session_id) WHERE session_id ",
-                $which
-            )
-        };
-    }
-    let (sql, id) = match touched {
-        Touched::Session(id) => (copy!("= $1"), id),
-        Touched::CapacityOfRoom(id) => (copy!("IN (SELECT id FROM sessions WHERE room_id = $1 AND capacity IS NULL)"), id),
-        Touched::Event(id) => (copy!("IN (SELECT id FROM sessions WHERE event_id = $1)"), id),
-    };
-    tx.query(sql).bind(id).execute().await.map(|_| ())
+/// The sessions that take their capacity from a room.
+pub async fn sized_by_room(tx: &mut Tx, room_id: Uuid) -> Result<Vec<Uuid>> {
+    const SIZED: &str = "SELECT id FROM sessions WHERE room_id = $1 AND capacity IS NULL ORDER BY id";
+    let sessions: Vec<(Uuid,)> = tx.query(SIZED).bind(room_id).all().await?;
+    Ok(sessions.into_iter().map(|(id,)| id).collect())
 }

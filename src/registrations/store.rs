@@ -1,11 +1,11 @@
 //! Reading registrations and availability. What changes them is the engine's.
 
-use super::model::{CancelReason, Status};
+use super::model::{CancelReason, Registration, Status};
 use crate::{
     auth::Role,
     clock::Timestamp,
     contract::door::Principal,
-    db::{Db, Key, Keyset, Result, Select},
+    db::{Db, Key, Keyset, Result, Select, Sql, Tx},
     sessions::model::SessionStatus,
     text,
 };
@@ -26,12 +26,18 @@ pub struct Shown {
     pub status: Status,
     /// Its place in the session.
     pub seq: i64,
+    /// Who waits with a higher one comes first.
+    pub priority: i64,
     /// Its place in the line while it waits, whether or not the session has begun.
     pub position: Option<i64>,
+    /// Until when a seat is held for it.
+    pub offer_expires_at: Option<Timestamp>,
     /// Why it ended.
     pub cancel_reason: Option<CancelReason>,
     /// When it ended.
     pub cancelled_at: Option<Timestamp>,
+    /// The registration that took its place.
+    pub moved_to: Option<Uuid>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -40,14 +46,39 @@ pub struct Shown {
     pub starts_at: Timestamp,
 }
 
+impl Shown {
+    /// As it is at `now`: an offer whose time is over has ended, though nobody may have written it down yet, and once the
+    /// session has begun nobody has a position.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        if let Some(expired_at) = self.offer_expires_at.filter(|expires_at| *expires_at <= now) {
+            self.status = Status::Cancelled;
+            self.cancel_reason = Some(CancelReason::OfferExpired);
+            self.cancelled_at = Some(expired_at);
+            self.offer_expires_at = None;
+        }
+        self.position = self.position.filter(|_| now < self.starts_at);
+        self
+    }
+}
+
+/// Adds a condition on the status as it is at `now`.
+fn with_status(select: Select, status: Option<Status>, now: Timestamp) -> Select {
+    match status {
+        Some(Status::Offered) => select.and("r.offer_expires_at > {}", now),
+        Some(Status::Cancelled) => select.and("(r.status = 'cancelled' OR r.offer_expires_at <= {})", now),
+        status => select.and_some("r.status = {}", status),
+    }
+}
+
 /// The columns of [`Shown`] and what follows them.
 macro_rules! shown {
     ($rest:literal) => {
         concat!(
-            "SELECT r.id, s.event_id, r.session_id, r.attendee_id, r.status, r.seq, ",
+            "SELECT r.id, s.event_id, r.session_id, r.attendee_id, r.status, r.seq, r.priority, ",
             "CASE WHEN r.status = 'waitlisted' THEN (SELECT COUNT(*) FROM registrations q WHERE q.session_id = r.session_id ",
-            "AND q.status = 'waitlisted' AND q.seq <= r.seq) END AS position, ",
-            "r.cancel_reason, r.cancelled_at, r.created_at, r.updated_at, s.starts_at",
+            "AND q.status = 'waitlisted' AND (q.priority > r.priority OR (q.priority = r.priority AND q.seq <= r.seq))) END AS position, ",
+            "r.offer_expires_at, r.cancel_reason, r.cancelled_at, r.moved_to, r.created_at, r.updated_at, s.starts_at",
             $rest
         )
     };
@@ -107,6 +138,8 @@ pub struct RosterRow {
     pub country: Option<String>,
     /// Their badge or ticket number.
     pub external_reference: Option<String>,
+    /// Their category.
+    pub category: Option<String>,
     /// The session's code.
     pub code: String,
     /// Its title.
@@ -135,6 +168,8 @@ pub struct RosterFilter {
     pub attendee_id: Option<Uuid>,
     /// Only attendees that are found by this text.
     pub q: Option<String>,
+    /// The time at which it is asked.
+    pub now: Timestamp,
 }
 
 impl RosterFilter {
@@ -145,8 +180,7 @@ impl RosterFilter {
             Scope::Session(id) => select.and("r.session_id = {}", id),
             Scope::Event(id) => select.and("s.event_id = {}", id),
         };
-        select
-            .and_some("r.status = {}", self.status)
+        with_status(select, self.status, self.now)
             .and_some("r.attendee_id = {}", self.attendee_id)
             .and_some("a.search_text LIKE {} ESCAPE '\\'", self.q.as_deref().map(text::contains))
     }
@@ -161,7 +195,7 @@ pub async fn roster(
     limit: i64,
 ) -> Result<Vec<RosterRow>> {
     const ROSTER: &str = shown!(
-        ", a.name, a.sort_key, a.email, a.affiliation, a.country, a.external_reference, s.code, s.title, s.ends_at FROM registrations r \
+        ", a.name, a.sort_key, a.email, a.affiliation, a.country, a.external_reference, a.category, s.code, s.title, s.ends_at FROM registrations r \
          JOIN sessions s ON s.id = r.session_id JOIN attendees a ON a.id = r.attendee_id"
     );
     filter.add_to(Select::new(db.dialect(), ROSTER)).page_by(columns, descending, after, limit).all(db).await
@@ -190,19 +224,20 @@ pub struct MineRow {
 }
 
 /// A part of a user's own registrations, by the time they were made.
-pub async fn mine(db: &Db, user: Uuid, event_id: Option<Uuid>, status: Option<Status>, keyset: Keyset<Timestamp>) -> Result<Vec<MineRow>> {
+pub async fn mine(
+    db: &Db,
+    user: Uuid,
+    event_id: Option<Uuid>,
+    (status, now): (Option<Status>, Timestamp),
+    keyset: Keyset<Timestamp>,
+) -> Result<Vec<MineRow>> {
     const MINE: &str = shown!(
         ", s.code, s.title, s.ends_at, s.status AS session_status, e.time_zone, s.room_id, o.name AS room_name \
          FROM attendees a JOIN registrations r ON r.attendee_id = a.id JOIN sessions s ON s.id = r.session_id \
          JOIN events e ON e.id = s.event_id LEFT JOIN rooms o ON o.id = s.room_id"
     );
-    Select::new(db.dialect(), MINE)
-        .and("a.user_id = {}", user)
-        .and_some("a.event_id = {}", event_id)
-        .and_some("r.status = {}", status)
-        .page(keyset)
-        .all(db)
-        .await
+    let select = Select::new(db.dialect(), MINE).and("a.user_id = {}", user).and_some("a.event_id = {}", event_id);
+    with_status(select, status, now).page(keyset).all(db).await
 }
 
 /// The seats of a session.
@@ -231,4 +266,40 @@ pub async fn seats_of_session(db: &Db, session_id: Uuid, drafts: bool) -> Result
 pub async fn seats_of_event(db: &Db, event_id: Uuid, drafts: bool) -> Result<Vec<Seats>> {
     let select = Select::new(db.dialect(), SEATS).and("s.event_id = {}", event_id).and_if(!drafts, "s.status <> 'draft'");
     select.tail("ORDER BY s.starts_at, s.code").all(db).await
+}
+
+/// How many registrations of a session have a seat.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct Counts {
+    /// For good.
+    pub confirmed: i64,
+    /// Until they take it.
+    pub offered: i64,
+}
+
+/// Counts the seats of a session.
+pub async fn counts(tx: &mut Tx, session_id: Uuid) -> Result<Counts> {
+    const COUNTS: &str = "SELECT COUNT(*) FILTER (WHERE status = 'confirmed') AS confirmed, \
+        COUNT(*) FILTER (WHERE status = 'offered') AS offered FROM registrations WHERE session_id = $1";
+    tx.query(COUNTS).bind(session_id).one().await
+}
+
+/// The active registration of an attendee in a session, and how many stand before it in line.
+pub async fn held(tx: &mut Tx, session_id: Uuid, attendee_id: Uuid) -> Result<Option<(Registration, i64)>> {
+    const HELD: &str = "SELECT id, session_id, attendee_id, status, seq, priority, offer_expires_at, checked_in_at, cancel_reason, \
+        moved_to, created_at, updated_at, cancelled_at FROM registrations WHERE attendee_id = $2 AND session_id = $1 AND ended_seq = 0";
+    const AHEAD: &str = "SELECT COUNT(*) FROM registrations WHERE session_id = $1 AND status = 'waitlisted' \
+        AND (priority > $2 OR (priority = $2 AND seq < $3))";
+    let Some(held): Option<Registration> = tx.query(HELD).bind(session_id).bind(attendee_id).optional().await? else { return Ok(None) };
+    let ahead = tx.query(AHEAD).bind(session_id).bind(held.priority).bind(held.seq).scalar().await?;
+    Ok(Some((held, ahead)))
+}
+
+/// The names of attendees.
+pub async fn names(tx: &mut Tx, attendees: &[Uuid]) -> Result<Vec<(Uuid, String)>> {
+    const NAMES: Sql = Sql::Differs {
+        sqlite: "SELECT id, name FROM attendees WHERE id IN (SELECT unhex(value) FROM json_each($1))",
+        postgres: "SELECT id, name FROM attendees WHERE id = ANY($1)",
+    };
+    tx.query(NAMES).bind_ids(attendees).all().await
 }

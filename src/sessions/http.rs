@@ -1,7 +1,7 @@
 //! The operations on sessions.
 
 use super::{
-    model::{Part, Person, Session, SessionForm, SessionStatus, Waitlist, refuse},
+    model::{Part, Person, Pool, Session, SessionBooking, SessionForm, SessionStatus, Waitlist, refuse},
     store::{self, Known},
 };
 use crate::{
@@ -14,13 +14,19 @@ use crate::{
     db::{Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
     events::{
-        model::{BookingWindow, Zone},
+        model::Zone,
         store::{bump_programme, lock_programme},
     },
     extract::{IfMatch, Json, Params, Patch},
     idempotency::Once,
     page::PageRequest,
-    registrations::seats::{self, Touched},
+    registrations::{
+        clashes::{self, Clash},
+        edits::{self, Choices, EffectsView},
+        engine::Edited,
+        model::{Actor, Command, IfOverfull},
+        seats,
+    },
     reply::{self, Answer, Reply},
     sessions::model::Fault,
     state::State,
@@ -37,6 +43,7 @@ pub fn routes(registrar: &mut Registrar) {
         .on("createSession", create)
         .on("getSession", get)
         .on("updateSession", update)
+        .on("cancelSession", cancel)
         .on("deleteSession", delete);
 }
 
@@ -60,7 +67,8 @@ struct SessionView {
     parts: Vec<Part>,
     capacity: Option<i64>,
     waitlist: Waitlist,
-    booking: BookingWindow,
+    pools: Vec<Pool>,
+    booking: SessionBooking,
     status: SessionStatus,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -81,7 +89,7 @@ impl Named {
 impl From<Session> for SessionView {
     fn from(session: Session) -> Self {
         let Session { row, chairs, parts } = session;
-        let zone = row.time_zone.as_jiff();
+        let (zone, waitlist, booking) = (row.time_zone.as_jiff(), row.waitlist(), row.booking());
         Self {
             id: row.id,
             event_id: row.event_id,
@@ -98,8 +106,9 @@ impl From<Session> for SessionView {
             chairs,
             parts,
             capacity: row.capacity,
-            waitlist: Waitlist { mode: row.waitlist_mode },
-            booking: row.booking,
+            waitlist,
+            pools: row.pools.0,
+            booking,
             status: row.status,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -184,57 +193,108 @@ async fn insert(tx: &mut Tx, event_id: Uuid, id: Uuid, form: SessionForm, now: T
     refuse(unknown_references(&form, &known))?;
     store::insert(tx, event_id, id, &form, now).await.map_err(code_taken)?;
     store::insert_lists(tx, &[(id, &form)]).await?;
-    let room_capacity = form.room_id.and_then(|room| known.rooms.get(&room).copied().flatten());
-    seats::create(tx, id, form.capacity.or(room_capacity)).await?;
+    seats::create(tx, &[(id, form.next_release())]).await?;
     written(tx, id).await
 }
 
-async fn update(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch, patch: Patch) -> Reply {
-    let (id, event_id, now) = (guard.id(), guard.event_id(), state.clock.now());
-    let session = state.bookings.edit(move |tx| Box::pin(change(tx, event_id, id, if_match, patch, now))).await?;
+async fn update(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch, Params(choices): Params<Choices>, patch: Patch) -> Reply {
+    let change = Change { session_id: guard.id(), event_id: guard.event_id(), choices, actor: guard.acting(), now: state.clock.now() };
+    let edit = state.bookings.edit_or_preview(choices.preview, move |tx| {
+        let (change, if_match, patch) = (change.clone(), if_match.clone(), patch.clone());
+        Box::pin(async move { change.run(tx, Some(&if_match), move |current| patch.onto(current)).await })
+    });
+    let Edited { value: Changed { session, clashes }, effects } = edit.await?;
+    match choices.preview {
+        true => reply::changed(session.row.version, &EffectsView::of(effects, clashes)),
+        false => reply::changed(session.row.version, &SessionView::from(session)),
+    }
+}
+
+/// Its registrations end with it. A repeat changes nothing.
+async fn cancel(state: State, guard: Guard<OfSession, Manage>) -> Reply {
+    let choices = Choices { preview: false, if_overfull: IfOverfull::Refuse };
+    let change = Change { session_id: guard.id(), event_id: guard.event_id(), choices, actor: guard.acting(), now: state.clock.now() };
+    let edit = state.bookings.edit(move |tx| {
+        let change = change.clone();
+        Box::pin(
+            async move { change.run(tx, None, |current| Ok(SessionForm { status: SessionStatus::Cancelled, ..current.clone() })).await },
+        )
+    });
+    let session = edit.await?.session;
     reply::changed(session.row.version, &SessionView::from(session))
 }
 
-async fn change(tx: &mut Tx, event_id: Uuid, id: Uuid, if_match: IfMatch, patch: Patch, now: Timestamp) -> Result<Session, Problem> {
-    let occupied = seats::lock(tx, Touched::Session(id)).await?;
-    lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-    let session = store::find(tx, id).await?.ok_or_else(Problem::not_found)?;
-    if_match.require(session.row.version)?;
-    let current = session.form();
-    let next = patch.onto(&current)?.tidy();
-    if next == current {
-        return Ok(session);
+/// A change of a session, with what it means for those who are registered.
+#[derive(Clone)]
+struct Change {
+    session_id: Uuid,
+    event_id: Uuid,
+    choices: Choices,
+    actor: Actor,
+    now: Timestamp,
+}
+
+/// A session that was changed, and who has another seat at its hours, if those are new.
+struct Changed {
+    session: Session,
+    clashes: Vec<Clash>,
+}
+
+impl Change {
+    async fn run(
+        self,
+        tx: &mut Tx,
+        if_match: Option<&IfMatch>,
+        next: impl FnOnce(&SessionForm) -> Result<SessionForm, Problem>,
+    ) -> Result<(Changed, Vec<Command>), Problem> {
+        let Self { session_id: id, event_id, choices, actor, now } = self;
+        let occupied = seats::lock(tx, event_id).await?;
+        lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
+        let session = store::find(tx, id).await?.ok_or_else(Problem::not_found)?;
+        if let Some(if_match) = if_match {
+            if_match.require(session.row.version)?;
+        }
+        let current = session.form();
+        let next = next(&current)?.tidy();
+        if next == current {
+            return Ok((Changed { session, clashes: Vec::new() }, Vec::new()));
+        }
+        refuse(next.faults())?;
+        let known = store::known(tx, event_id, &next).await?;
+        refuse(unknown_references(&next, &known))?;
+        let occupied = seats::of_session(occupied, id);
+        if current.ousts(&next, occupied.as_ref().is_some_and(|seats| seats.waitlisted > 0)) {
+            seats::require_none(&occupied)?;
+        }
+        let updated = store::update(tx, id, session.row.version, &next, now).await.map_err(code_taken)?;
+        updated.ok_or_else(Problem::not_found)?;
+        if next.chairs != current.chairs || next.parts != current.parts {
+            store::clear_lists(tx, &[id]).await?;
+            store::insert_lists(tx, &[(id, &next)]).await?;
+        }
+        bump_programme(tx, event_id).await?;
+        let moved = current.affects_eligibility(&next) && choices.preview;
+        let clashes = if moved { clashes::of_session(tx, id, now).await? } else { Vec::new() };
+        let commands = edits::of_session((id, event_id), &current, &next, choices.if_overfull, actor);
+        Ok((Changed { session: written(tx, id).await?, clashes }, commands))
     }
-    refuse(next.faults())?;
-    let known = store::known(tx, event_id, &next).await?;
-    refuse(unknown_references(&next, &known))?;
-    if current.touches_seats(&next, occupied.iter().any(|seats| seats.waitlisted > 0)) {
-        seats::require_none(&occupied)?;
-    }
-    let updated = store::update(tx, id, session.row.version, &next, now).await.map_err(code_taken)?;
-    updated.ok_or_else(Problem::not_found)?;
-    if next.chairs != current.chairs || next.parts != current.parts {
-        store::clear_lists(tx, &[id]).await?;
-        store::insert_lists(tx, &[(id, &next)]).await?;
-    }
-    seats::copy_limit(tx, Touched::Session(id)).await?;
-    bump_programme(tx, event_id).await?;
-    written(tx, id).await
 }
 
 async fn delete(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch) -> Reply {
     let (id, event_id) = (guard.id(), guard.event_id());
-    state.bookings.edit(move |tx| Box::pin(remove(tx, event_id, id, if_match))).await?;
+    let edit = state.bookings.edit(move |tx| Box::pin(remove(tx, event_id, id, if_match.clone())));
+    edit.await?;
     reply::no_content()
 }
 
-async fn remove(tx: &mut Tx, event_id: Uuid, id: Uuid, if_match: IfMatch) -> Result<(), Problem> {
-    let occupied = seats::lock(tx, Touched::Session(id)).await?;
+async fn remove(tx: &mut Tx, event_id: Uuid, id: Uuid, if_match: IfMatch) -> Result<((), Vec<Command>), Problem> {
+    let occupied = seats::lock(tx, event_id).await?;
     bump_programme(tx, event_id).await?;
     let version = store::version(tx, id).await?.ok_or_else(Problem::not_found)?;
     if_match.require(version)?;
-    seats::require_none(&occupied)?;
-    store::delete(tx, id, version).await?.ok_or_else(Problem::not_found)
+    seats::require_none(&seats::of_session(occupied, id))?;
+    store::delete(tx, id, version).await?.ok_or_else(Problem::not_found)?;
+    Ok(((), Vec::new()))
 }
 
 /// What was written, as it reads now.

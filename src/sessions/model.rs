@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    db::text_enum,
+    db::{JsonText, text_enum},
     error::{Code, Detail, In, Problem},
     events::model::{BookingWindow, Zone},
 };
@@ -29,6 +29,8 @@ text_enum! {
         None = "none",
         /// People can wait, and a freed seat goes to the first of them at once.
         Auto = "auto",
+        /// People can wait, and a freed seat is held for the first of them until they take it.
+        Offer = "offer",
     }
 }
 
@@ -65,9 +67,12 @@ pub struct SessionForm {
     /// What happens when it is full.
     #[serde(default)]
     pub waitlist: Waitlist,
-    /// A window of its own, inside the event's.
+    /// Seats that are held for attendees of a category.
     #[serde(default)]
-    pub booking: BookingWindow,
+    pub pools: Vec<Pool>,
+    /// When and by whom it can be booked.
+    #[serde(default)]
+    pub booking: SessionBooking,
     /// Who sees it.
     #[serde(default = "draft")]
     pub status: SessionStatus,
@@ -106,11 +111,14 @@ pub struct PartForm {
 }
 
 /// The waitlist's rules.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waitlist {
-    /// Whether there is one.
+    /// Whether there is one, and how its seats are given.
     #[serde(default = "no_waitlist")]
     pub mode: WaitlistMode,
+    /// How many may wait; `None`: as many as want.
+    #[serde(default)]
+    pub limit: Option<i64>,
 }
 
 fn no_waitlist() -> WaitlistMode {
@@ -119,8 +127,32 @@ fn no_waitlist() -> WaitlistMode {
 
 impl Default for Waitlist {
     fn default() -> Self {
-        Self { mode: no_waitlist() }
+        Self { mode: no_waitlist(), limit: None }
     }
+}
+
+/// Seats of a session that are held for the attendees of a category.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pool {
+    /// The category.
+    pub category: String,
+    /// How many.
+    pub seats: i64,
+    /// From when on they are open to all; `None`: never.
+    #[serde(default)]
+    pub releases_at: Option<Timestamp>,
+}
+
+/// When and by whom a session can be booked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionBooking {
+    /// A window of its own, in place of the event's.
+    #[serde(flatten)]
+    pub window: BookingWindow,
+    /// The categories whose attendees may book it; all, if it is empty.
+    pub categories: Vec<String>,
 }
 
 /// One thing that is wrong with a session, at a pointer below it.
@@ -205,7 +237,15 @@ impl SessionForm {
                 again.map(|(index, _)| Fault::duplicate(format!("{list}/{index}/speakerId"), "this person is in the list already")),
             );
         }
+        faults.extend(self.pool_faults());
         faults
+    }
+
+    /// Two pools of one category.
+    pub fn pool_faults(&self) -> Vec<Fault> {
+        let mut seen = HashSet::new();
+        let again = self.pools.iter().enumerate().filter(|(_, pool)| !seen.insert(pool.category.as_str()));
+        again.map(|(index, _)| Fault::duplicate(format!("/pools/{index}/category"), "another pool is for this category")).collect()
     }
 
     /// Ends that are not after their starts.
@@ -217,7 +257,7 @@ impl SessionForm {
         if self.ends_at <= self.starts_at {
             faults.push(Fault::range("/endsAt", "must be after startsAt"));
         }
-        if let (Some(opens), Some(closes)) = (self.booking.opens_at, self.booking.closes_at)
+        if let (Some(opens), Some(closes)) = (self.booking.window.opens_at, self.booking.window.closes_at)
             && closes <= opens
         {
             faults.push(Fault::range("/booking/closesAt", "must be after opensAt"));
@@ -225,15 +265,30 @@ impl SessionForm {
         faults
     }
 
-    /// Whether becoming `next` could move somebody out of their seat or place: another capacity, room, time or status,
-    /// and the waitlist's mode while somebody waits.
-    pub fn touches_seats(&self, next: &Self, somebody_waits: bool) -> bool {
+    /// Whether becoming `next` would leave those who have a seat or wait with nothing: a draft has no registrations, and
+    /// nobody waits where there is no waitlist.
+    pub fn ousts(&self, next: &Self, somebody_waits: bool) -> bool {
+        let taken_back = self.status != SessionStatus::Draft && next.status == SessionStatus::Draft;
+        taken_back || (somebody_waits && next.waitlist.mode == WaitlistMode::None && self.waitlist.mode != WaitlistMode::None)
+    }
+
+    /// Whether becoming `next` can change how many seats there are, or for whom.
+    pub fn refits(&self, next: &Self) -> bool {
         self.capacity != next.capacity
             || self.room_id != next.room_id
-            || self.starts_at != next.starts_at
-            || self.ends_at != next.ends_at
-            || self.status != next.status
-            || (somebody_waits && self.waitlist != next.waitlist)
+            || self.pools != next.pools
+            || self.waitlist.mode != next.waitlist.mode
+    }
+
+    /// Whether becoming `next` can make somebody eligible who waits here or elsewhere.
+    pub fn affects_eligibility(&self, next: &Self) -> bool {
+        (self.starts_at, self.ends_at, self.room_id, self.status) != (next.starts_at, next.ends_at, next.room_id, next.status)
+            || self.booking.categories != next.booking.categories
+    }
+
+    /// The first moment at which a pool is released.
+    pub fn next_release(&self) -> Option<Timestamp> {
+        self.pools.iter().filter_map(|pool| pool.releases_at).min()
     }
 
     /// What `q` searches.
@@ -285,13 +340,28 @@ pub struct SessionRow {
     pub room_name: Option<String>,
     pub capacity: Option<i64>,
     pub waitlist_mode: WaitlistMode,
+    pub waitlist_limit: Option<i64>,
+    pub pools: JsonText<Vec<Pool>>,
     #[sqlx(flatten)]
-    pub booking: BookingWindow,
+    pub window: BookingWindow,
+    pub categories: JsonText<Vec<String>>,
     pub status: SessionStatus,
     /// Rises with every change; the ETag.
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl SessionRow {
+    /// The waitlist's rules.
+    pub fn waitlist(&self) -> Waitlist {
+        Waitlist { mode: self.waitlist_mode, limit: self.waitlist_limit }
+    }
+
+    /// When and by whom it can be booked.
+    pub fn booking(&self) -> SessionBooking {
+        SessionBooking { window: self.window, categories: self.categories.0.clone() }
+    }
 }
 
 /// A session whole.
@@ -359,8 +429,9 @@ impl Session {
             chairs: references(&self.chairs),
             parts: self.parts.iter().map(part).collect(),
             capacity: row.capacity,
-            waitlist: Waitlist { mode: row.waitlist_mode },
-            booking: row.booking,
+            waitlist: row.waitlist(),
+            pools: row.pools.0.clone(),
+            booking: row.booking(),
             status: row.status,
         }
     }
@@ -387,7 +458,7 @@ mod tests {
     fn an_end_must_follow_its_start() {
         let mut session = form();
         session.ends_at = session.starts_at;
-        session.booking = BookingWindow { opens_at: Some(session.starts_at), closes_at: Some(session.starts_at) };
+        session.booking.window = BookingWindow { opens_at: Some(session.starts_at), closes_at: Some(session.starts_at) };
         let pointers: Vec<String> = session.faults().into_iter().map(|fault| fault.pointer).collect();
         assert_eq!(pointers, ["/endsAt", "/booking/closesAt"]);
     }
@@ -405,19 +476,30 @@ mod tests {
     }
 
     #[test]
-    fn only_what_moves_people_touches_seats() {
+    fn two_pools_of_one_category_are_found() {
+        let pool = |category: &str| Pool { category: category.to_owned(), seats: 1, releases_at: None };
+        let mut session = form();
+        session.pools = vec![pool("expert"), pool("student"), pool("expert")];
+        assert_eq!(session.faults()[0].pointer, "/pools/2/category");
+    }
+
+    #[test]
+    fn what_an_edit_means_for_those_who_are_there() {
         let session = form();
         let with = |change: fn(&mut SessionForm)| {
             let mut next = form();
             change(&mut next);
             next
         };
-        assert!(!session.touches_seats(&with(|next| next.title = "Other".into()), true));
-        assert!(!session.touches_seats(&with(|next| next.waitlist.mode = WaitlistMode::Auto), false));
-        assert!(session.touches_seats(&with(|next| next.waitlist.mode = WaitlistMode::Auto), true));
-        assert!(session.touches_seats(&with(|next| next.capacity = Some(0)), false));
-        assert!(session.touches_seats(&with(|next| next.ends_at = next.ends_at.plus_secs(1)), false));
-        assert!(session.touches_seats(&with(|next| next.status = SessionStatus::Cancelled), false));
-        assert!(session.touches_seats(&with(|next| next.room_id = Some(Uuid::nil())), false));
+        let titled = with(|next| next.title = "Other".into());
+        assert!(!session.ousts(&titled, true) && !session.refits(&titled) && !session.affects_eligibility(&titled));
+        let waiting = with(|next| next.waitlist.mode = WaitlistMode::Auto);
+        assert!(!session.ousts(&waiting, true), "nobody can have waited");
+        assert!(waiting.ousts(&session, true) && !waiting.ousts(&session, false));
+        let published = with(|next| next.status = SessionStatus::Published);
+        assert!(published.ousts(&session, false));
+        assert!(!published.ousts(&with(|next| next.status = SessionStatus::Cancelled), true), "they end with it");
+        assert!(session.refits(&with(|next| next.capacity = Some(0))) && session.refits(&with(|next| next.room_id = Some(Uuid::nil()))));
+        assert!(session.affects_eligibility(&with(|next| next.ends_at = next.ends_at.plus_secs(1))));
     }
 }

@@ -3,14 +3,14 @@
 use super::model::{Part, Person, Session, SessionForm, SessionRow, SessionStatus};
 use crate::{
     clock::Timestamp,
-    db::{Columns, Dialect, Query, Result, Select, Source, Sql, Tx, batch_write},
+    db::{Columns, Dialect, JsonText, Query, Result, Select, Source, Sql, Tx, batch_write},
 };
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 const SESSIONS: &str = "SELECT s.id, s.event_id, e.time_zone, s.code, s.title, s.summary, s.starts_at, s.ends_at, s.stream_id, \
-    t.name AS stream_name, s.room_id, r.name AS room_name, s.capacity, s.waitlist_mode, s.booking_opens_at, s.booking_closes_at, \
-    s.status, s.version, s.created_at, s.updated_at \
+    t.name AS stream_name, s.room_id, r.name AS room_name, s.capacity, s.waitlist_mode, s.waitlist_limit, s.pools, \
+    s.booking_opens_at, s.booking_closes_at, s.categories, s.status, s.version, s.created_at, s.updated_at \
     FROM sessions s JOIN events e ON e.id = s.event_id LEFT JOIN streams t ON t.id = s.stream_id LEFT JOIN rooms r ON r.id = s.room_id";
 
 /// Begins a statement that reads [`SessionRow`]s; the session is `s` in its conditions.
@@ -159,8 +159,8 @@ pub async fn known(tx: &mut Tx, event_id: Uuid, form: &SessionForm) -> Result<Kn
 /// unique violation.
 pub async fn insert(tx: &mut Tx, event_id: Uuid, id: Uuid, form: &SessionForm, now: Timestamp) -> Result<()> {
     const INSERT: &str = "INSERT INTO sessions (id, event_id, code, title, summary, search_text, starts_at, ends_at, stream_id, room_id, \
-        capacity, waitlist_mode, booking_opens_at, booking_closes_at, status, version, created_at, updated_at) \
-        VALUES ($1, $16, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 1, $15, $15)";
+        capacity, waitlist_mode, booking_opens_at, booking_closes_at, status, waitlist_limit, pools, categories, version, created_at, \
+        updated_at) VALUES ($1, $19, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $18)";
     bind_form(tx.query(INSERT).bind(id), form).bind(now).bind(event_id).execute().await?;
     Ok(())
 }
@@ -169,12 +169,12 @@ pub async fn insert(tx: &mut Tx, event_id: Uuid, id: Uuid, form: &SessionForm, n
 pub async fn update(tx: &mut Tx, id: Uuid, version: i64, form: &SessionForm, now: Timestamp) -> Result<Option<()>> {
     const UPDATE: &str = "UPDATE sessions SET code = $2, title = $3, summary = $4, search_text = $5, starts_at = $6, ends_at = $7, \
         stream_id = $8, room_id = $9, capacity = $10, waitlist_mode = $11, booking_opens_at = $12, booking_closes_at = $13, status = $14, \
-        updated_at = $15, version = version + 1 WHERE id = $1 AND version = $16";
+        waitlist_limit = $15, pools = $16, categories = $17, updated_at = $18, version = version + 1 WHERE id = $1 AND version = $19";
     let rows = bind_form(tx.query(UPDATE).bind(id), form).bind(now).bind(version).execute().await?;
     Ok((rows == 1).then_some(()))
 }
 
-/// Binds `$2` to `$14`.
+/// Binds `$2` to `$17`.
 fn bind_form<'c>(query: Query<'c>, form: &SessionForm) -> Query<'c> {
     query
         .bind(form.code.clone())
@@ -187,9 +187,12 @@ fn bind_form<'c>(query: Query<'c>, form: &SessionForm) -> Query<'c> {
         .bind(form.room_id)
         .bind(form.capacity)
         .bind(form.waitlist.mode)
-        .bind(form.booking.opens_at)
-        .bind(form.booking.closes_at)
+        .bind(form.booking.window.opens_at)
+        .bind(form.booking.window.closes_at)
         .bind(form.status)
+        .bind(form.waitlist.limit)
+        .bind(JsonText(form.pools.clone()))
+        .bind(JsonText(form.booking.categories.clone()))
 }
 
 /// Deletes chairs, parts and speakers of sessions.

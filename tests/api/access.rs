@@ -113,6 +113,7 @@ const MATRIX: &[Row] = &[
     Row("getSession", "GET /v1/sessions/{session of a draft}", "", "draft", 200),
     Row("updateSession", "PATCH /v1/sessions/{session}", "{}", "managers", 412),
     Row("deleteSession", "DELETE /v1/sessions/{session}", "", "managers", 412),
+    Row("cancelSession", "POST /v1/sessions/{spare session}/cancel", "", "managers", 200),
     Row("getSessionAvailability", "GET /v1/sessions/{session}/availability", "", "anyone", 200),
     Row("getSessionAvailability", "GET /v1/sessions/{draft session}/availability", "", "draft", 200),
 
@@ -122,6 +123,7 @@ const MATRIX: &[Row] = &[
     Row("getAttendee", "GET /v1/attendees/{guest}", "", "managers", 200),
     Row("updateAttendee", "PATCH /v1/attendees/{attendee}", "{}", "managers", 412),
     Row("deleteAttendee", "DELETE /v1/attendees/{attendee}", "", "managers", 412),
+    Row("eraseAttendee", "POST /v1/attendees/{nobody}/erase", "", "managers", 200),
     Row("issueClaimCode", "POST /v1/attendees/{guest}/claim-code", "", "managers", 201),
 
     Row("listSessionRegistrations", "GET /v1/sessions/{session}/registrations", "", "staff", 200),
@@ -135,10 +137,27 @@ const MATRIX: &[Row] = &[
     Row("createRegistration", "POST /v1/sessions/{session}/registrations", r#"{"attendeeId":"{guest}"}"#, "managers body", 200),
     Row("getRegistration", "GET /v1/registrations/{registration}", "", "own or staff", 200),
     Row("getRegistration", "GET /v1/registrations/{guest's registration}", "", "staff", 200),
+    Row("updateRegistration", "PATCH /v1/registrations/{guest's registration}", "{}", "managers", 200),
+    Row("moveRegistration", "POST /v1/registrations/{registration}/move", r#"{"sessionId":"{session}"}"#, "own", 200),
+    Row("moveRegistration", "POST /v1/registrations/{guest's registration}/move", r#"{"sessionId":"{session}"}"#, "managers", 200),
+    Row("acceptOffer", "POST /v1/registrations/{registration}/accept", "", "own", 200),
+    Row("acceptOffer", "POST /v1/registrations/{guest's registration}/accept", "", "managers", 200),
+    Row("declineOffer", "POST /v1/registrations/{registration}/decline", "", "own", 409),
+    Row("declineOffer", "POST /v1/registrations/{guest's registration}/decline", "", "managers", 409),
+    Row("planBookings", "POST /v1/events/{event}/plan", r#"{"sessions":[{"sessionId":"{session}"}]}"#, "users", 200),
+    Row("planBookings", "POST /v1/events/{event}/plan", r#"{"attendeeId":"{attendee}","sessions":[{"sessionId":"{session}"}]}"#, "own body", 200),
+    Row("planBookings", "POST /v1/events/{event}/plan", r#"{"attendeeId":"{guest}","sessions":[{"sessionId":"{session}"}]}"#, "managers body", 200),
+    Row("createBookings", "POST /v1/events/{event}/bookings", r#"{"attendeeId":"{attendee}","sessions":[{"sessionId":"{session}"}]}"#, "own body", 200),
+    Row("createBookings", "POST /v1/events/{event}/bookings", r#"{"attendeeId":"{guest}","sessions":[{"sessionId":"{session}"}]}"#, "managers body", 200),
+    Row("explainSession", "GET /v1/sessions/{session}/explain", "", "managers", 200),
+    Row("explainSession", "GET /v1/sessions/{session}/explain?attendeeId={guest}", "", "managers", 200),
+    Row("listSessionClashes", "GET /v1/sessions/{session}/clashes", "", "managers", 200),
+    Row("listJournal", "GET /v1/events/{event}/journal", "", "managers", 200),
     Row("cancelRegistration", "POST /v1/registrations/{registration}/cancel", "", "own", 200),
     Row("cancelRegistration", "POST /v1/registrations/{guest's registration}/cancel", "", "managers", 200),
     // The last: by booking for themselves all of them become attendees.
     Row("createRegistration", "POST /v1/sessions/{session}/registrations", "", "users", 201),
+    Row("createBookings", "POST /v1/events/{event}/bookings", r#"{"sessions":[{"sessionId":"{session}"}]}"#, "users", 200),
 ];
 
 #[test]
@@ -196,11 +215,12 @@ impl<'a> World<'a> {
             }
         }
         let session = app.session(owner, &event, json!({ "capacity": 100 })).await;
+        let spare = app.session(owner, &event, json!({})).await;
         let draft_session = app.session(owner, &event, json!({ "status": "draft" })).await;
         let of_draft = app.session(owner, &draft, json!({})).await;
         let book = format!("/v1/sessions/{}/registrations", session.as_id());
         let own = app.post(&book).token(&tokens["attendee"]).send().await.expect(201).json;
-        let guest = app.attendees(owner, &event, 1).await.remove(0);
+        let [guest, nobody] = app.attendees(owner, &event, 2).await.try_into().expect("two attendees");
         let for_guest = app.post(&book).token(&owner.token).json(&json!({ "attendeeId": guest })).send().await.expect(201).json;
         let members = app.get(format!("/v1/organisations/{organisation}/members")).token(&owner.token).send().await.expect(200).json;
         let door = members["items"].as_array().unwrap().iter().find(|member| member["role"] == "door").unwrap().as_id();
@@ -219,6 +239,8 @@ impl<'a> World<'a> {
             ("attendee", own["attendeeId"].as_id()),
             ("registration", own.as_id()),
             ("guest", guest),
+            ("nobody", nobody),
+            ("spare session", spare.as_id()),
             ("guest's registration", for_guest.as_id()),
             ("door", door),
             ("unknown token", "A".repeat(43)),
@@ -270,6 +292,7 @@ impl<'a> World<'a> {
         for table in [
             "api_keys",
             "attendees",
+            "due_sessions",
             "events",
             "idempotency_keys",
             "invitations",

@@ -38,7 +38,8 @@ impl Stage {
         let anna = app.user("anna").await;
         let event = app.event(&anna, json!({})).await;
         let session = app.session(&anna, &event, json!({})).await;
-        let other = app.session(&anna, &event, json!({})).await;
+        let later = json!({ "startsAt": "2026-03-11T14:00:00Z", "endsAt": "2026-03-11T15:00:00Z" });
+        let other = app.session(&anna, &event, later).await;
         Self { anna, event, session, other }
     }
 
@@ -442,7 +443,9 @@ async fn of_two_nodes_one_creates_and_the_other_repeats_it() {
     let node = app.another_node().await;
     let stage = Stage::set(&app).await;
     for round in 0..6 {
-        let session = app.session(&stage.anna, &stage.event, json!({})).await;
+        let hours =
+            json!({ "startsAt": format!("2026-03-12T{:02}:00:00Z", 8 + round), "endsAt": format!("2026-03-12T{:02}:30:00Z", 8 + round) });
+        let session = app.session(&stage.anna, &stage.event, hours).await;
         let key = format!("round-{round}");
         for (path, body) in [("/v1/events".to_owned(), stage.slug(&key)), (registrations(&session), json!({}))] {
             // Both have begun, and wait, before either can have made the row.
@@ -465,7 +468,12 @@ async fn two_nodes_do_not_use_one_key_for_two_bookings() {
     let node = app.another_node().await;
     let stage = Stage::set(&app).await;
     for round in 0..6 {
-        let sessions = [app.session(&stage.anna, &stage.event, json!({})).await, app.session(&stage.anna, &stage.event, json!({})).await];
+        let at = |minute: usize| {
+            json!({
+                "startsAt": format!("2026-03-12T{:02}:{minute:02}:00Z", 8 + round), "endsAt": format!("2026-03-12T{:02}:{:02}:00Z", 8 + round, minute + 20),
+            })
+        };
+        let sessions = [app.session(&stage.anna, &stage.event, at(0)).await, app.session(&stage.anna, &stage.event, at(30)).await];
         let held = HeldBack::begin(&app).await;
         let calls = [&app, &node].into_iter().zip(&sessions);
         let both: Vec<_> = calls

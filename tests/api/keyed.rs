@@ -364,7 +364,7 @@ on_both! {
     }
     /// A session can be booked and then come under an edit that has begun: moved into the room, say.
     async fn who_comes_in_between_counts(app: App) {
-        const INTO_ROOM: &str = "UPDATE sessions SET room_id = $1 WHERE id = $2";
+        const INTO_ROOM: &str = "UPDATE sessions SET room_id = $1, event_id = (SELECT event_id FROM rooms WHERE id = $1) WHERE id = $2";
         const INTO_EVENT: &str = "UPDATE sessions SET event_id = $1 WHERE id = $2";
         const BACK: &str = "UPDATE sessions SET room_id = NULL, event_id = $1 WHERE id = $2";
         let anna = app.user("anna").await;
@@ -375,7 +375,7 @@ on_both! {
         book.send().await.expect(201);
         let (event_path, room_path) = (format!("/v1/events/{}", event.as_id()), format!("/v1/rooms/{}", room.as_id()));
         let edits = [
-            (INTO_ROOM, &room, app.patch(&room_path).merge(&json!({ "capacity": 5 }))),
+            (INTO_ROOM, &room, app.patch(&room_path).merge(&json!({ "capacity": 0 }))),
             (INTO_EVENT, &event, app.patch(&event_path).merge(&json!({ "status": "draft" }))),
             (INTO_EVENT, &event, app.delete(&event_path)),
         ];

@@ -121,32 +121,56 @@ on_both! {
         assert_eq!(said.done(), format!("{lines}The programme of {slug} has version {} now.\n", read.etag().trim_matches('"')));
         next["event"]["slug"] = event["slug"].clone();
         next["event"]["status"] = json!("published");
-        next["event"]["booking"] = json!({ "admission": "open" });
+        next["event"]["booking"] = read.json["event"]["booking"].clone();
         next["sessions"][0].as_object_mut().expect("an object").remove("parts");
         assert_eq!(read.json, next);
     }
 
-    async fn a_session_with_registrations_keeps_its_seats(app: App) {
+    async fn what_it_means_for_those_who_are_registered(app: App) {
         let owner = app.user("olga").await;
-        let event = app.event(&owner, json!({})).await;
-        put(&app, &owner, &event, &small()).send().await.expect(200);
-        let sessions = app.get(format!("/v1/events/{}/sessions", event.as_id())).send().await.expect(200).ids();
-        app.post(format!("/v1/sessions/{}/registrations", sessions[1])).token(&owner.token).send().await.expect(201);
+        let event = app.event(&owner, json!({ "startsOn": "2099-03-11", "endsOn": "2099-03-13" })).await;
+        let slug = slug(&event);
+        // Long after the real time, which the command goes by.
+        let document = small().to_string().replace("2026-", "2099-");
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut document: Value = serde_json::from_str(&document).expect("JSON");
+            document["sessions"][1]["waitlist"] = json!({ "mode": "auto" });
+            change(&mut document["sessions"]);
+            document
+        };
+        put(&app, &owner, &event, &with(&|_| ())).send().await.expect(200);
+        let session = app.get(format!("/v1/events/{}/sessions?code=A2", event.as_id())).send().await.expect(200).ids()[0].clone();
+        let seats = async |app: &App| {
+            let seats = app.get(format!("/v1/sessions/{session}/availability")).send().await.expect(200).json;
+            (seats["taken"].clone(), seats["waitlisted"].clone())
+        };
+        for attendee in app.attendees(&owner, &event, 3).await {
+            let call = app.post(format!("/v1/sessions/{session}/registrations")).token(&owner.token).json(&json!({ "attendeeId": attendee }));
+            call.send().await.expect(201);
+        }
+        assert_eq!(seats(&app).await, (json!(2), json!(1)));
         let before = everything(&app, &owner, &event).await;
-        let mut smaller = small();
-        smaller["sessions"][1]["capacity"] = json!(1);
-        let mut without = small();
-        without["sessions"].as_array_mut().expect("sessions").pop();
+        let lower = with(&|sessions| sessions[1]["capacity"] = json!(1)).to_string();
+        let without = with(&|sessions| drop(sessions.as_array_mut().expect("sessions").pop())).to_string();
         let mut app = app;
-        for document in [smaller, without] {
-            let dry = command(app.database_url(), &["import", "--event", &slug(&event), "--from", "-", "--dry-run"], &document.to_string());
-            let (said, after) = import(app, &slug(&event), &document.to_string()).await;
+        for document in [&lower, &without] {
+            let dry = command(app.database_url(), &["import", "--event", &slug, "--from", "-", "--dry-run"], document);
+            let (said, after) = import(app, &slug, document).await;
             app = after;
             for said in [dry, said] {
-                said.refused(1, &["nothing was imported: 1 active registrations in A2 would be touched", "(has_registrations)"]);
+                said.refused(1, &["nothing was imported: ", " A2", "(has_registrations)"]);
             }
         }
-        assert_eq!(everything(&app, &owner, &event).await, before);
+        let keep = ["import", "--event", &slug, "--from", "-", "--dry-run", "--if-overfull", "keep"];
+        let kept = command(app.database_url(), &keep, &lower).done();
+        assert!(kept.contains("\nseats      A2: 2 of 1 taken, 1 waiting\n"), "{kept}");
+        assert_eq!((everything(&app, &owner, &event).await, seats(&app).await), (before, (json!(2), json!(1))));
+
+        let higher = with(&|sessions| sessions[1]["capacity"] = json!(3)).to_string();
+        let (said, app) = import(app, &slug, &higher).await;
+        let said = said.done();
+        assert!(said.contains("\nseats      A2: 3 of 3 taken, 0 waiting\njournal    "), "{said}");
+        assert_eq!(seats(&app).await, (json!(3), json!(0)));
     }
 
     async fn what_is_wrong_is_told_with_its_place(app: App) {

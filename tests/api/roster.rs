@@ -120,8 +120,8 @@ on_both! { async fn a_csv_longer_than_one_read_is_whole(app: App) {
         .json(&json!({ "attendeeId": attendees[0] })).send().await.expect(201).json;
     // Two thousand more that came and went.
     for seq in 2..=2_001_i64 {
-        const ADD: &str = "INSERT INTO registrations (id, session_id, attendee_id, status, seq, cancel_reason, created_at, updated_at, cancelled_at) \
-            SELECT $1, session_id, attendee_id, 'cancelled', $2, 'by_attendee', created_at, updated_at, created_at FROM registrations WHERE id = $3";
+        const ADD: &str = "INSERT INTO registrations (id, session_id, attendee_id, status, seq, cancel_reason, ended_seq, created_at, updated_at, cancelled_at) \
+            SELECT $1, session_id, attendee_id, 'cancelled', $2, 'by_attendee', $2, created_at, updated_at, created_at FROM registrations WHERE id = $3";
         let (id, first) = (app.state().new_id(), seat.as_id().parse::<uuid::Uuid>().unwrap());
         app.state().db.write(move |tx| Box::pin(async move {
             tx.query(ADD).bind(id).bind(seq).bind(first).execute().await?;

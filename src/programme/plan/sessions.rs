@@ -3,8 +3,14 @@
 use super::{super::document::SessionDocument, ChangeLists, read_time, read_window};
 use crate::{
     error::Problem,
-    registrations::seats::Occupancy,
-    sessions::model::{Fault, PartForm, Session, SessionForm, SessionStatus, SpeakerReference, Waitlist, WaitlistMode, refuse},
+    registrations::{
+        edits,
+        model::{Actor, Command, IfOverfull},
+        seats::Occupancy,
+    },
+    sessions::model::{
+        Fault, PartForm, Pool, Session, SessionBooking, SessionForm, SessionStatus, SpeakerReference, Waitlist, WaitlistMode, refuse,
+    },
 };
 use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
@@ -21,10 +27,12 @@ pub struct SessionDiff {
     pub removed: Vec<Session>,
     /// How many stay as they are.
     pub unchanged: usize,
-    /// Sessions there are whose seats would change: nobody may have or await one.
-    touched: HashSet<Uuid>,
-    /// Sessions there are whose waitlist would change: nobody may wait.
-    touched_if_waiting: HashSet<Uuid>,
+    /// Sessions there are that would be gone, for everybody or for whom they are meant: nobody may have or await a seat.
+    ousting: HashSet<Uuid>,
+    /// Sessions there are whose waitlist would end: nobody may wait.
+    ousting_if_waiting: HashSet<Uuid>,
+    /// Sessions there are that stay as they are in a room of another capacity.
+    resized: Vec<Uuid>,
 }
 
 impl SessionDiff {
@@ -34,7 +42,23 @@ impl SessionDiff {
 
     /// Whether it would take seats or places from whoever has them.
     pub(super) fn hits(&self, seats: &Occupancy) -> bool {
-        self.touched.contains(&seats.session_id) || (seats.waitlisted > 0 && self.touched_if_waiting.contains(&seats.session_id))
+        self.ousting.contains(&seats.session_id) || (seats.waitlisted > 0 && self.ousting_if_waiting.contains(&seats.session_id))
+    }
+
+    /// What follows from it for those who are registered.
+    pub(super) fn commands(&self, event_id: Uuid, if_overfull: IfOverfull, actor: Actor) -> Vec<Command> {
+        let refit = |session_id: &Uuid| Command::Refit { session_id: *session_id, if_overfull, actor };
+        let changed = self
+            .changed
+            .iter()
+            .flat_map(|(before, after)| edits::of_session((before.row.id, event_id), &before.form(), after, if_overfull, actor));
+        changed.chain(self.resized.iter().map(refit)).collect()
+    }
+
+    /// Those that are at other hours or in another room.
+    pub fn moved(&self) -> impl Iterator<Item = Uuid> {
+        let moved = self.changed.iter().filter(|(before, after)| before.form().affects_eligibility(after));
+        moved.map(|(before, _)| before.row.id)
     }
 
     pub(super) fn lists(&self) -> ChangeLists {
@@ -78,7 +102,7 @@ pub(super) fn plan_sessions(
     refuse(faults)?;
     diff.removed = known.into_values().collect();
     diff.removed.sort_by(|a, b| (a.row.starts_at, &a.row.code).cmp(&(b.row.starts_at, &b.row.code)));
-    diff.touched.extend(diff.removed.iter().map(|session| session.row.id));
+    diff.ousting.extend(diff.removed.iter().map(|session| session.row.id));
     Ok(diff)
 }
 
@@ -110,11 +134,13 @@ impl SessionDiff {
     /// An existing session that the document has.
     fn keep(&mut self, before: Session, after: SessionForm, resized_rooms: &HashSet<Uuid>) {
         let (id, form) = (before.row.id, before.form());
-        let sized_by_room = form.capacity.is_none() && form.room_id.is_some_and(|room| resized_rooms.contains(&room));
-        if form.touches_seats(&after, false) || sized_by_room {
-            self.touched.insert(id);
-        } else if form.touches_seats(&after, true) {
-            self.touched_if_waiting.insert(id);
+        if form.ousts(&after, false) {
+            self.ousting.insert(id);
+        } else if form.ousts(&after, true) {
+            self.ousting_if_waiting.insert(id);
+        }
+        if after.capacity.is_none() && after.room_id.is_some_and(|room| resized_rooms.contains(&room)) && !form.refits(&after) {
+            self.resized.push(id);
         }
         if form == after {
             self.unchanged += 1;
@@ -129,7 +155,16 @@ impl Names<'_> {
     fn session(&self, document: SessionDocument, at: &str, faults: &mut Vec<Fault>) -> Option<SessionForm> {
         let starts_at = read_time(&document.starts_at, format!("{at}/startsAt"), self.zone, faults);
         let ends_at = read_time(&document.ends_at, format!("{at}/endsAt"), self.zone, faults);
-        let booking = document.booking.map(|window| read_window(&window, &format!("{at}/booking"), self.zone, faults));
+        let booking = document.booking.map(|booking| SessionBooking {
+            window: read_window(&booking.window, &format!("{at}/booking"), self.zone, faults),
+            categories: booking.categories,
+        });
+        let pools = document.pools.into_iter().enumerate().map(|(index, pool)| Pool {
+            category: pool.category,
+            seats: pool.seats,
+            releases_at: pool.releases_at.and_then(|text| read_time(&text, format!("{at}/pools/{index}/releasesAt"), self.zone, faults)),
+        });
+        let pools = pools.collect();
         let mut find = |ids: &HashMap<String, Uuid>, key: Option<String>, field: &str, detail| {
             let id = ids.get(&key?).copied();
             if id.is_none() {
@@ -164,11 +199,15 @@ impl Names<'_> {
             room_id,
             chairs,
             capacity: document.capacity,
-            waitlist: Waitlist { mode: document.waitlist.and_then(|waitlist| waitlist.mode).unwrap_or(WaitlistMode::None) },
+            waitlist: document.waitlist.map_or_else(Waitlist::default, |waitlist| Waitlist {
+                mode: waitlist.mode.unwrap_or(WaitlistMode::None),
+                limit: waitlist.limit,
+            }),
+            pools,
             booking: booking.unwrap_or_default(),
             status: document.status.unwrap_or(SessionStatus::Draft),
         };
-        faults.extend(form.time_faults().into_iter().map(|fault| fault.under(at)));
+        faults.extend(form.time_faults().into_iter().chain(form.pool_faults()).map(|fault| fault.under(at)));
         Some(form.tidy())
     }
 }

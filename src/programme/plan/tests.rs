@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::{
+    db::JsonText,
+    events::model::{EventBooking, EventStatus},
     keyed::Common,
     sessions::model::{Session, SessionRow, SessionStatus, WaitlistMode},
 };
@@ -46,7 +48,10 @@ fn session(n: u128, code: &str, capacity: Option<i64>) -> Session {
         room_name: Some("Hall".into()),
         capacity,
         waitlist_mode: WaitlistMode::None,
-        booking: BookingWindow::default(),
+        waitlist_limit: None,
+        pools: JsonText::default(),
+        window: BookingWindow::default(),
+        categories: JsonText::default(),
         status: SessionStatus::Published,
         version: 3,
         created_at: NOW,
@@ -110,10 +115,23 @@ fn changed(change: impl FnOnce(&mut Value)) -> Plan {
     plan(document).unwrap_or_else(|problem| panic!("{problem}: {:?}", problem.details()))
 }
 
-/// The codes of the sessions that the plan would hit, if somebody sat in each and nobody waited.
+/// The codes of the sessions whose people would be left with nothing, if somebody sat in each and nobody waited.
 fn hit(plan: &Plan) -> Vec<String> {
     let seats = |n: u128, code: &str| Occupancy { session_id: id(n), code: code.into(), active: 1, waitlisted: 0 };
     plan.hits(vec![seats(30, "A1"), seats(31, "A2")]).into_iter().map(|seats| seats.code).collect()
+}
+
+/// What the plan asks of the engine, as `refit A1`, `end A2`, `reconsider`.
+fn asks(plan: &Plan) -> Vec<String> {
+    let code = |session: Uuid| if session == id(30) { "A1" } else { "A2" };
+    let actor = Actor { user_id: id(3), organiser: true };
+    let ask = |command| match command {
+        Command::Refit { session_id, if_overfull: IfOverfull::Keep, .. } => format!("refit {}", code(session_id)),
+        Command::EndSession { session_id, .. } => format!("end {}", code(session_id)),
+        Command::Reconsider { .. } => "reconsider".to_owned(),
+        other => panic!("{other:?}"),
+    };
+    plan.commands(id(1), IfOverfull::Keep, actor).into_iter().map(ask).collect()
 }
 
 #[test]
@@ -121,33 +139,36 @@ fn what_is_there_already_is_no_change() {
     let plan = changed(|_| ());
     assert!(plan.is_empty());
     assert_eq!(plan.changes(false).unchanged, 3);
-    assert!(hit(&plan).is_empty());
+    assert!(hit(&plan).is_empty() && asks(&plan).is_empty());
 }
 
 #[test]
-fn a_rooms_new_capacity_hits_only_the_sessions_that_take_theirs_from_it() {
+fn a_rooms_new_capacity_is_that_of_the_sessions_that_take_theirs_from_it() {
     let plan = changed(|document| document["rooms"]["hall"]["capacity"] = json!(41));
     assert!(!plan.is_empty());
     assert!(plan.sessions.changed.is_empty());
-    assert_eq!(hit(&plan), ["A1"]);
-    assert!(hit(&changed(|document| document["rooms"]["hall"]["name"] = json!("Aula"))).is_empty());
+    assert_eq!(asks(&plan), ["refit A1"]);
+    assert!(hit(&plan).is_empty(), "whom it hits is for the rules of registration to say");
+    assert!(asks(&changed(|document| document["rooms"]["hall"]["name"] = json!("Aula"))).is_empty());
 }
 
 #[test]
-fn titles_move_nobody_and_times_do() {
-    assert!(hit(&changed(|document| document["sessions"][0]["title"] = json!("Other"))).is_empty());
-    assert_eq!(hit(&changed(|document| document["sessions"][1]["endsAt"] = json!("2026-03-11T14:05"))), ["A2"]);
-    assert_eq!(hit(&changed(|document| document["event"]["timeZone"] = json!("Europe/Helsinki"))), ["A1", "A2"]);
-    assert_eq!(hit(&changed(|document| document["event"]["status"] = json!("archived"))), ["A1", "A2"]);
+fn what_follows_is_asked_of_the_engine() {
+    assert!(asks(&changed(|document| document["sessions"][0]["title"] = json!("Other"))).is_empty());
+    assert_eq!(asks(&changed(|document| document["sessions"][1]["endsAt"] = json!("2026-03-11T14:05"))), ["reconsider"]);
+    assert_eq!(asks(&changed(|document| document["sessions"][1]["capacity"] = json!(6))), ["refit A2"]);
+    let cancelled = changed(|document| document["sessions"][1]["status"] = json!("cancelled"));
+    assert_eq!(asks(&cancelled), ["end A2", "reconsider"]);
+    assert!(hit(&cancelled).is_empty(), "its registrations end with it");
+    assert_eq!(asks(&changed(|document| document["event"]["booking"] = json!({ "overlap": "allow" }))), ["reconsider"]);
+}
+
+#[test]
+fn nobody_is_left_with_nothing() {
     assert_eq!(hit(&changed(|document| document["sessions"] = json!([]))), ["A1", "A2"]);
-}
-
-#[test]
-fn a_waitlist_matters_to_those_who_wait() {
-    let plan = changed(|document| document["sessions"][0]["waitlist"] = json!({ "mode": "auto" }));
-    assert!(hit(&plan).is_empty());
-    let waiting = Occupancy { session_id: id(30), code: "A1".into(), active: 2, waitlisted: 1 };
-    assert_eq!(plan.hits(vec![waiting]).len(), 1);
+    assert_eq!(hit(&changed(|document| document["sessions"][1]["status"] = json!("draft"))), ["A2"]);
+    assert_eq!(hit(&changed(|document| document["event"]["status"] = json!("draft"))), ["A1", "A2"]);
+    assert!(hit(&changed(|document| document["event"]["status"] = json!("archived"))).is_empty());
 }
 
 #[test]
@@ -159,7 +180,7 @@ fn a_new_key_is_a_new_thing() {
     });
     assert_eq!((plan.rooms.added.len(), plan.rooms.removed.len()), (1, 1));
     assert_eq!(plan.sessions.changed[0].1.room_id, Some(plan.rooms.added[0].0));
-    assert_eq!(hit(&plan), ["A1", "A2"]);
+    assert_eq!(asks(&plan), ["refit A1", "reconsider", "refit A2", "reconsider"]);
 }
 
 #[test]

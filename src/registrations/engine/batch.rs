@@ -1,32 +1,29 @@
 //! One batch: one transaction, all its answers after COMMIT.
 
 use super::{
-    Answered, Asked, Verdict,
+    Answered, Asked, Verdict, Workshop,
     keys::{self, Keys, Replays},
-    store,
-    timings::{Meter, Phase},
+    timings::Phase,
+    wanted::Wanted,
 };
 use crate::{
-    clock::Clock,
-    db::{Db, Error, is_foreign_key_violation, is_transient, is_unique_violation},
+    db::{Error, is_foreign_key_violation, is_transient, is_unique_violation},
     error::{Code, Problem},
-    registrations::{
-        decide::{Needs, decide},
-        model::Command,
-    },
+    registrations::{decide::Round, model::Command},
 };
 use std::{sync::Arc, time::Instant};
 
 /// How often a batch that met another node's change is tried again.
-const ATTEMPTS: usize = 8;
-/// How often deciding may ask for more before it is given up.
-const ROUNDS: usize = 4;
+pub(super) const ATTEMPTS: usize = 8;
+/// How often more is read for deciding before what can't be decided is marked as due.
+pub(super) const ROUNDS: usize = 4;
 
 /// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
-pub async fn run(db: &Db, clock: &Clock, meter: &Arc<Meter>, asked: Vec<Asked>) {
+pub async fn run(workshop: &Workshop, asked: Vec<Asked>) {
     if asked.is_empty() {
         return;
     }
+    let meter = &workshop.meter;
     meter.count(asked.iter().map(|asked| asked.since));
     let began = Instant::now();
     let (mut commands, mut answers, mut keys) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()), Keys::new());
@@ -36,14 +33,14 @@ pub async fn run(db: &Db, clock: &Clock, meter: &Arc<Meter>, asked: Vec<Asked>) 
         answers.push(asked.answer);
     }
     let batch = Arc::new(Batch { commands, keys });
-    let results = match attempt(db, clock, meter, &batch).await {
+    let results = match attempt(workshop, &batch).await {
         Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
         Err(failure) if answers.len() == 1 || failure.unknown => answers.iter().map(|_| Err(failure.problem())).collect(),
         Err(failure) => {
             tracing::error!(error = %failure.error, commands = answers.len(), "a batch failed; its commands are run one by one");
             let mut results: Vec<Answered> = Vec::with_capacity(answers.len());
             for place in 0..answers.len() {
-                let result = attempt(db, clock, meter, &Arc::new(batch.one(place))).await;
+                let result = attempt(workshop, &Arc::new(batch.one(place))).await;
                 results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
             }
             results
@@ -100,11 +97,11 @@ impl Failure {
 }
 
 /// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(db: &Db, clock: &Clock, meter: &Arc<Meter>, batch: &Arc<Batch>) -> Result<Vec<Verdict>, Failure> {
+async fn attempt(workshop: &Workshop, batch: &Arc<Batch>) -> Result<Vec<Verdict>, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let (task_db, task_clock, task_meter, task_batch) = (db.clone(), clock.clone(), Arc::clone(meter), Arc::clone(batch));
-        let task = db.spawn(async move { once(&task_db, &task_clock, &task_meter, &task_batch).await });
+        let (task_workshop, task_batch) = (workshop.clone(), Arc::clone(batch));
+        let task = workshop.db.spawn(async move { once(&task_workshop, &task_batch).await });
         let done = task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()));
         match done {
             Ok(verdicts) => return Ok(verdicts),
@@ -121,42 +118,42 @@ fn met_another_node(error: &Error) -> bool {
     is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
 }
 
-async fn once(db: &Db, clock: &Clock, meter: &Meter, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
-    let mut lines = store::Lines::new();
-    for _ in 0..ROUNDS {
+async fn once(workshop: &Workshop, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
+    let Workshop { db, clock, steps, meter, due } = workshop;
+    let mut wanted = Wanted::of(&batch.commands);
+    for round in 1..=ROUNDS {
         let mut tx = meter.time(Phase::Begin, db.begin()).await?;
         let replays = Replays::find(&mut tx, &batch.keys, clock.now()).await?;
         let commands = replays.rest(&batch.commands);
-        let world = meter.time(Phase::Load, store::load(&mut tx, &commands, &lines)).await?;
+        let world = meter.time(Phase::Load, steps.load(&mut tx, &wanted, clock.now())).await?;
         // Read after the locks are held: time, as decisions see it, runs in the order of the transactions.
         let now = clock.now();
         let deciding = meter.start(Phase::Decide);
-        let decided = decide(world, &commands, now);
+        let decided = steps.decide(world, &commands, now, if round < ROUNDS { Round::Early } else { Round::Last });
         drop(deciding);
-        match decided {
-            Ok(decided) => {
-                let verdicts = replays.weave(decided.outcomes);
-                if decided.changes.is_empty() {
-                    // Refusals and repeats only: nothing to make durable.
-                    meter.time(Phase::Rollback, tx.rollback()).await?;
-                    return Ok(verdicts);
-                }
-                meter.time(Phase::Write, store::write(&mut tx, &decided.changes, now)).await?;
-                keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
-                meter
-                    .time(Phase::Commit, tx.commit())
-                    .await
-                    .map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
-                return Ok(verdicts);
+        let decided = match decided {
+            Ok(decided) => decided,
+            // On Postgres what else must be locked has to be locked in order: from the beginning.
+            Err(needs) => {
+                meter.time(Phase::Rollback, tx.rollback()).await?;
+                wanted.extend(needs);
+                continue;
             }
-            Err(Needs(sessions)) => {
-                tx.rollback().await?;
-                for session_id in sessions {
-                    let heads = lines.entry(session_id).or_insert(commands.len() as i64);
-                    *heads = heads.saturating_mul(8);
-                }
-            }
+        };
+        let verdicts = replays.weave(decided.outcomes);
+        if decided.changes.is_empty() {
+            // Refusals and repeats only: nothing to make durable.
+            meter.time(Phase::Rollback, tx.rollback()).await?;
+            return Ok(verdicts);
         }
+        meter.time(Phase::Write, steps.write(&mut tx, &decided.changes, now)).await?;
+        keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
+        let committed = meter.time(Phase::Commit, steps.commit(tx)).await;
+        committed.map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
+        if decided.changes.leaves_work() {
+            due.notify_one();
+        }
+        return Ok(verdicts);
     }
     Err(Error::Protocol(format!("deciding asked for more {ROUNDS} times")).into())
 }

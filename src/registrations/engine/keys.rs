@@ -58,7 +58,7 @@ impl Replays {
 /// Writes the keys under which something was made, with what is answered for it.
 pub async fn write(tx: &mut Tx, keys: &Keys, verdicts: &[Verdict], now: Timestamp) -> Result<()> {
     let made = keys.iter().filter_map(|(place, keyed)| match &verdicts[*place] {
-        Verdict::Decided(Ok(outcome)) => Some((&*keyed.claim, (keyed.render)(outcome)?)),
+        Verdict::Decided(Ok(done)) => Some((&*keyed.claim, (keyed.render)(done)?)),
         _ => None,
     });
     let mut rows: Vec<(&Claim, Answer)> = made.collect();

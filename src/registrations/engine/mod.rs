@@ -5,16 +5,32 @@
 //! ```
 //!
 //! Batches need no timer: while one commits the next one gathers. Answers go out only after COMMIT. Edits of the
-//! programme that can change seats or eligibility take their turn in the same queue.
+//! programme that can change seats or eligibility take their turn in the same queue, each in a transaction of its own that
+//! carries the edit and what follows from it. What is due by itself ([`Watch`]) is a command like any other.
 
 mod batch;
+mod edit;
 mod keys;
-mod store;
+mod load;
+mod steps;
 mod timings;
+mod trial;
+mod wanted;
+mod watch;
+mod write;
 
+pub use edit::{Edited, Effects};
+pub use load::load;
+pub use steps::{Real, Steps};
 pub use timings::{Meter, Phase, Timings};
+pub use trial::try_out;
+pub use wanted::Wanted;
+pub use watch::Watch;
 
-use super::model::{Command, Outcome, Refusal};
+use super::{
+    model::{Command, Done, Outcome},
+    refusal::Refusal,
+};
 use crate::{
     clock::Clock,
     config::Config,
@@ -26,12 +42,12 @@ use crate::{
 use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Instant};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
 
 /// What was decided about a command.
-type Decision = Result<Outcome, Refusal>;
+type Decision = Result<Done, Refusal>;
 
 /// What a command comes to.
 enum Verdict {
@@ -52,13 +68,13 @@ struct Keyed {
 
 /// What is answered to an outcome, to be kept beside its key. `None` if the command had no effect: what it tells was
 /// true before, and who asks again may be told what is true then.
-pub type Render = fn(&Outcome) -> Option<Answer>;
+pub type Render = Arc<dyn Fn(&Done) -> Option<Answer> + Send + Sync>;
 
 /// What comes of a command that carries an idempotency key.
 #[derive(Debug)]
 pub enum Once {
     /// It was done now.
-    Done(Outcome),
+    Done(Done),
     /// The key was used before.
     Replay(Stored),
 }
@@ -73,7 +89,18 @@ struct Asked {
 
 enum Work {
     Command(Asked),
-    Edit(Box<dyn FnOnce(Db) -> BoxFuture<'static, ()> + Send>),
+    Edit(Box<dyn FnOnce(Workshop) -> BoxFuture<'static, ()> + Send>),
+}
+
+/// What a batch is run with.
+#[derive(Clone)]
+struct Workshop {
+    db: Db,
+    clock: Clock,
+    steps: Arc<dyn Steps>,
+    meter: Arc<Meter>,
+    /// Told when something became due.
+    due: Arc<Notify>,
 }
 
 /// The queue's sending end: what handlers book through.
@@ -102,22 +129,41 @@ impl From<&Config> for Settings {
 pub struct Engine {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    watch: Option<watch::Running>,
 }
 
-/// Starts the engine on the database's runtime.
-pub fn start(db: Db, clock: Clock, settings: Settings) -> (Bookings, Engine) {
+/// Starts the engine on the database's runtime, and what watches over what is due.
+pub fn start(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn Steps>) -> (Bookings, Watch, Engine) {
+    let (bookings, watch, engine) = start_unwatched(db, clock, settings, steps);
+    let watching = Some(watch.clone().start());
+    (bookings, watch, Engine { watch: watching, ..engine })
+}
+
+/// Starts only the engine: it does what it is asked for, and what is due is left to who watches.
+pub fn start_unwatched(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn Steps>) -> (Bookings, Watch, Engine) {
     let (queue, work) = mpsc::channel(settings.queue);
     let (stop, stopped) = oneshot::channel();
-    let meter = Arc::<Meter>::default();
-    let task = db.clone().spawn(run(db, clock, settings, Arc::clone(&meter), work, stopped));
-    (Bookings { queue, meter }, Engine { stop, task })
+    let (meter, due) = (Arc::<Meter>::default(), Arc::<Notify>::default());
+    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter: Arc::clone(&meter), due: Arc::clone(&due) };
+    let task = db.spawn(run(workshop, settings, work, stopped));
+    let bookings = Bookings { queue, meter };
+    let watch = Watch::new(db, clock, bookings.clone(), due);
+    (bookings, watch, Engine { stop, task, watch: None })
 }
 
 impl Bookings {
-    /// Asks for one thing and waits until it is decided and durable.
+    /// Asks for one thing about a registration, and waits until it is decided and durable.
     pub async fn ask(&self, command: Command) -> Result<Outcome, Problem> {
+        match self.settle(command).await? {
+            Done::One(outcome) => Ok(*outcome),
+            other => Err(Problem::internal(format!("a command about a registration came to {other:?}"))),
+        }
+    }
+
+    /// Asks for anything.
+    pub async fn settle(&self, command: Command) -> Result<Done, Problem> {
         match self.decide(command, None).await? {
-            Once::Done(outcome) => Ok(outcome),
+            Once::Done(done) => Ok(done),
             Once::Replay(_) => Err(Problem::internal("a command without a key was repeated")),
         }
     }
@@ -139,18 +185,28 @@ impl Bookings {
         }
     }
 
-    /// Runs an edit of the programme that can change seats or eligibility, in order with the bookings, in a
-    /// transaction of its own: commits on `Ok`, rolls back on `Err`.
+    /// Runs an edit of the programme that can change seats or eligibility, in order with the bookings, in a transaction
+    /// of its own: `work` writes the edit and answers the commands that follow from it; both commit together or not at
+    /// all. `work` is run again where it met another node's change.
     pub async fn edit<T, W>(&self, work: W) -> Result<T, Problem>
     where
         T: Send + 'static,
-        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Problem>> + Send + 'static,
+        W: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<(T, Vec<Command>), Problem>> + Send + Sync + 'static,
+    {
+        Ok(self.edit_or_preview(false, work).await?.value)
+    }
+
+    /// The same, with what it did to registrations and seats; with `preview` all of it is undone.
+    pub async fn edit_or_preview<T, W>(&self, preview: bool, work: W) -> Result<Edited<T>, Problem>
+    where
+        T: Send + 'static,
+        W: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<(T, Vec<Command>), Problem>> + Send + Sync + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.enqueue(Work::Edit(Box::new(move |db| {
+        self.enqueue(Work::Edit(Box::new(move |workshop| {
             Box::pin(async move {
                 // Who asked may be gone; the edit is done all the same.
-                let _ = answer.send(db.write(work).await);
+                let _ = answer.send(edit::run(&workshop, preview, work).await);
             })
         })))?;
         answered.await.unwrap_or_else(|_| Err(Problem::internal("the engine dropped an edit")))
@@ -187,6 +243,9 @@ impl Bookings {
 impl Engine {
     /// Takes nothing new, does what is queued, and ends.
     pub async fn finish(self) {
+        if let Some(watch) = self.watch {
+            watch.finish().await;
+        }
         // An engine that ended already has nothing left to stop.
         let _ = self.stop.send(());
         if let Err(failed) = self.task.await {
@@ -195,18 +254,11 @@ impl Engine {
     }
 }
 
-async fn run(
-    db: Db,
-    clock: Clock,
-    settings: Settings,
-    meter: Arc<Meter>,
-    mut queue: mpsc::Receiver<Work>,
-    mut stopped: oneshot::Receiver<()>,
-) {
+async fn run(workshop: Workshop, settings: Settings, mut queue: mpsc::Receiver<Work>, mut stopped: oneshot::Receiver<()>) {
     let mut inbox: Vec<Work> = Vec::with_capacity(settings.batch);
     let mut stopping = false;
     loop {
-        let idle = meter.start(Phase::Idle);
+        let idle = workshop.meter.start(Phase::Idle);
         let taken = tokio::select! {
             biased;
             _ = &mut stopped, if !stopping => {
@@ -225,11 +277,11 @@ async fn run(
             match work {
                 Work::Command(asked) => commands.push(asked),
                 Work::Edit(edit) => {
-                    batch::run(&db, &clock, &meter, std::mem::take(&mut commands)).await;
-                    edit(db.clone()).await;
+                    batch::run(&workshop, std::mem::take(&mut commands)).await;
+                    edit(workshop.clone()).await;
                 }
             }
         }
-        batch::run(&db, &clock, &meter, commands).await;
+        batch::run(&workshop, commands).await;
     }
 }

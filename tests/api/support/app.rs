@@ -6,7 +6,6 @@ use plenary::{
     clock::Clock,
     config::Config,
     db::Db,
-    random::Random,
     state::State,
 };
 use reqwest::Method;
@@ -123,7 +122,7 @@ impl App {
 
     async fn run(config: Config, clocks: (Clock, Clock), database: Arc<Database>) -> Self {
         let (clock, token_clock) = clocks;
-        let surroundings = Surroundings { clock: clock.clone(), token_clock: token_clock.clone(), random: Random::system() };
+        let surroundings = Surroundings { clock: clock.clone(), token_clock: token_clock.clone(), ..Surroundings::default() };
         let (running, state, port) = Running::start(surroundings, config.clone()).await;
         Self {
             clock,

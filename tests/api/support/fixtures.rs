@@ -72,6 +72,19 @@ pub fn overlay(mut base: Value, overrides: Value) -> Value {
     base
 }
 
+/// The booking rules of an event that chooses none, with `overrides`.
+pub fn event_booking(overrides: Value) -> Value {
+    let mut rules = json!({
+        "opensAt": null, "closesAt": null, "admission": "open", "overlap": "reject", "overlapBufferMinutes": 0, "onPromotionClash": "skip",
+        "leaveOverlappingWaitlists": false, "maxSessions": null, "maxSessionsPerDay": null,
+        "offers": { "ttlMinutes": 1440, "lastDayTtlMinutes": 120, "automaticMinutes": 60 },
+    });
+    for (name, value) in overrides.as_object().expect("an object") {
+        rules[name] = value.clone();
+    }
+    rules
+}
+
 impl App {
     /// Signs up and in. The address is `{name}@example.org`.
     pub async fn user(&self, name: &str) -> User {

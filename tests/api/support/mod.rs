@@ -12,7 +12,7 @@ mod process;
 pub use app::App;
 pub use client::{Answer, Call};
 pub use contract::Document;
-pub use fixtures::{AsId, PASSWORD, User, at, overlay};
+pub use fixtures::{AsId, PASSWORD, User, at, event_booking, overlay};
 pub use futures_util::future::join_all;
 pub use plenary::clock::Timestamp;
 pub use process::{Served, plenary, run};

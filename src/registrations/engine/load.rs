@@ -1,0 +1,308 @@
+//! Reading what a batch is decided by: a handful of statements, whatever its size.
+
+use super::wanted::Wanted;
+use crate::{
+    clock::Timestamp,
+    db::{Columns, Dialect, Result, Sql, Tx, batch_select},
+    registrations::{
+        decide::{AttendeeState, CategorySeats, EventRules, SessionState, Slot, World},
+        model::{Registration, Status},
+    },
+};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// The columns of a [`Registration`], in its order.
+macro_rules! registrations {
+    ($input:tt, $after:literal) => {
+        batch_select!(
+            [
+                uuid "r.id" as id, uuid "r.session_id" as session_id, uuid "r.attendee_id" as attendee_id,
+                text "r.status" as status, int "r.seq" as seq, int "r.priority" as priority,
+                time "r.offer_expires_at" as offer_expires_at, time "r.checked_in_at" as checked_in_at,
+                text "r.cancel_reason" as cancel_reason, uuid "r.moved_to" as moved_to,
+                time "r.created_at" as created_at, time "r.updated_at" as updated_at, time "r.cancelled_at" as cancelled_at
+            ],
+            $input,
+            $after
+        )
+    };
+}
+
+/// Locks the seats of the batch's sessions in id order. A statement of its own: the ones after it see what the
+/// transactions before it committed. SQLite has one writer and needs none.
+const LOCK_SESSIONS: &str = "SELECT session_id FROM session_seats WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE";
+
+/// Locks the batch's attendees in id order, after its sessions: what somebody has elsewhere must not change meanwhile.
+const LOCK_ATTENDEES: &str = "SELECT id FROM attendees WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+
+const SESSIONS: Sql = batch_select!(
+    [
+        uuid "s.id" as id, uuid "s.event_id" as event_id, text "s.code" as code, text "s.status" as status,
+        time "s.starts_at" as starts_at, time "s.ends_at" as ends_at, uuid "s.room_id" as room_id,
+        time "s.booking_opens_at" as opens_at, time "s.booking_closes_at" as closes_at, text "s.waitlist_mode" as waitlist_mode,
+        int "s.waitlist_limit" as waitlist_limit, text "s.categories" as categories, text "s.pools" as pools,
+        int "COALESCE(s.capacity, o.capacity)" as capacity, int "t.seats_limit" as seats_limit, int "t.seats_taken" as seats_taken,
+        int "t.seats_over" as seats_over, int "t.waitlisted" as waitlisted, int "t.last_seq" as last_seq,
+        int "t.last_change" as last_change, time "t.due_at" as due_at
+    ],
+    (id: uuid),
+    " w JOIN sessions s ON s.id = w.id JOIN session_seats t ON t.session_id = s.id LEFT JOIN rooms o ON o.id = s.room_id"
+);
+
+const EVENTS: Sql = batch_select!(
+    [
+        uuid "e.id" as id, text "e.status" as status, text "e.time_zone" as time_zone, time "e.booking_opens_at" as opens_at,
+        time "e.booking_closes_at" as closes_at, text "e.admission" as admission, text "e.overlap" as overlap,
+        int "e.overlap_buffer_minutes" as overlap_buffer_minutes, text "e.on_promotion_clash" as on_promotion_clash,
+        bool "e.leave_overlapping_waitlists" as leave_overlapping_waitlists, int "e.max_sessions" as max_sessions,
+        int "e.max_sessions_per_day" as max_sessions_per_day, int "e.offer_ttl_minutes" as offer_ttl_minutes,
+        int "e.offer_last_day_ttl_minutes" as offer_last_day_ttl_minutes, int "e.offer_automatic_minutes" as offer_automatic_minutes
+    ],
+    (id: uuid),
+    " w JOIN events e ON e.id = w.id"
+);
+
+const ATTENDEES_BY_USER: Sql = batch_select!(
+    [uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category],
+    (user_id: uuid, event_id: uuid),
+    " w JOIN attendees a ON a.user_id = w.user_id AND a.event_id = w.event_id"
+);
+
+const ATTENDEES: Sql = batch_select!(
+    [uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category],
+    (id: uuid),
+    " w JOIN attendees a ON a.id = w.id"
+);
+
+const BY_ID: Sql = registrations!((id: uuid), " w JOIN registrations r ON r.id = w.id");
+
+const OFFERS: Sql = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'offered'");
+
+const WHOLE: Sql = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status <> 'cancelled'");
+
+/// The first who wait in each session, as many as `$2` says (SQLite takes no column there).
+const LINES: Sql = registrations!(
+    (session_id: uuid),
+    " w JOIN registrations r ON r.id IN (SELECT q.id FROM registrations q WHERE q.session_id = w.session_id \
+     AND q.status = 'waitlisted' ORDER BY q.priority DESC, q.seq LIMIT $2)"
+);
+
+/// All that attendees have, with the hours of its sessions.
+const HELD: Sql = batch_select!(
+    [
+        uuid "r.id" as id, uuid "r.session_id" as session_id, uuid "r.attendee_id" as attendee_id, text "r.status" as status,
+        int "r.seq" as seq, int "r.priority" as priority, time "r.offer_expires_at" as offer_expires_at,
+        time "r.checked_in_at" as checked_in_at, time "r.created_at" as created_at, time "r.updated_at" as updated_at,
+        text "s.code" as code, time "s.starts_at" as starts_at, time "s.ends_at" as ends_at, uuid "s.room_id" as room_id
+    ],
+    (attendee_id: uuid),
+    " w JOIN registrations r ON r.attendee_id = w.attendee_id AND r.ended_seq = 0 JOIN sessions s ON s.id = r.session_id"
+);
+
+/// How many seats the attendees of each pool's category have. Counted, so that it can't drift.
+const CATEGORY_SEATS: Sql = batch_select!(
+    [
+        uuid "w.session_id" as session_id, text "w.category" as category,
+        int "(SELECT COUNT(*) FROM registrations r JOIN attendees a ON a.id = r.attendee_id WHERE r.session_id = w.session_id \
+             AND r.status IN ('confirmed', 'offered') AND a.category = w.category)" as taken
+    ],
+    (session_id: uuid, category: text),
+    " w"
+);
+
+/// A row of [`HELD`].
+#[derive(Deserialize, sqlx::FromRow)]
+struct Held {
+    id: Uuid,
+    session_id: Uuid,
+    attendee_id: Uuid,
+    status: Status,
+    seq: i64,
+    priority: i64,
+    offer_expires_at: Option<Timestamp>,
+    checked_in_at: Option<Timestamp>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    code: String,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+    room_id: Option<Uuid>,
+}
+
+impl Held {
+    fn parts(self) -> (Registration, Slot) {
+        let Self { id, session_id, attendee_id, status, seq, priority, offer_expires_at, checked_in_at, created_at, updated_at, .. } = self;
+        let registration = Registration {
+            id,
+            session_id,
+            attendee_id,
+            status,
+            seq,
+            priority,
+            offer_expires_at,
+            checked_in_at,
+            cancel_reason: None,
+            moved_to: None,
+            created_at,
+            updated_at,
+            cancelled_at: None,
+        };
+        let Self { code, starts_at, ends_at, room_id, .. } = self;
+        (registration, Slot { session_id, code, starts_at, ends_at, room_id })
+    }
+}
+
+/// Reads what is wanted, about `now`. With `lock` nothing of it changes until the transaction ends.
+pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> Result<World> {
+    let lock = lock && tx.dialect() == Dialect::Postgres;
+    let mut loader = Loader { tx, wanted, world: World::default(), people: wanted.attendees.clone() };
+    let mut named = loader.named().await?;
+    let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
+    if lock {
+        let ids: Vec<Uuid> = sessions.iter().copied().collect();
+        loader.tx.query(LOCK_SESSIONS).bind_ids(&ids).all::<(Uuid,)>().await?;
+        // Again: only the session and the attendee of a registration never change.
+        named = loader.named().await?;
+    }
+    loader.sessions(&sessions).await?;
+    loader.seats(&named, now).await?;
+    loader.callers().await?;
+    loader.attendees(lock).await?;
+    named.into_iter().for_each(|registration| loader.world.add_registration(registration));
+    loader.pools(now).await?;
+    Ok(loader.world)
+}
+
+struct Loader<'t> {
+    tx: &'t mut Tx,
+    wanted: &'t Wanted,
+    world: World,
+    /// The attendees that matter, as they turn up.
+    people: BTreeSet<Uuid>,
+}
+
+impl Loader<'_> {
+    /// The registrations that are named, and those in whose places they came.
+    async fn named(&mut self) -> Result<Vec<Registration>> {
+        let mut named = self.registrations(self.wanted.registrations.iter().copied().collect()).await?;
+        let moved_to: Vec<Uuid> = named.iter().filter_map(|registration| registration.moved_to).collect();
+        named.extend(self.registrations(moved_to).await?);
+        Ok(named)
+    }
+
+    async fn registrations(&mut self, ids: Vec<Uuid>) -> Result<Vec<Registration>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.tx.batch(BY_ID, Columns::new().ids(ids)).await
+    }
+
+    async fn sessions(&mut self, ids: &BTreeSet<Uuid>) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let sessions: Vec<SessionState> = self.tx.batch(SESSIONS, Columns::new().ids(ids.iter().copied())).await?;
+        let events: BTreeSet<Uuid> = sessions.iter().map(|session| session.event_id).collect();
+        let events: Vec<EventRules> = self.tx.batch(EVENTS, Columns::new().ids(events)).await?;
+        sessions.into_iter().for_each(|session| self.world.add_session(session));
+        events.into_iter().for_each(|event| self.world.add_event(event));
+        Ok(())
+    }
+
+    /// Who has or awaits a seat: as many as the commands may concern.
+    async fn seats(&mut self, named: &[Registration], now: Timestamp) -> Result<()> {
+        self.people.extend(named.iter().map(|registration| registration.attendee_id));
+        let due = self.world.sessions().filter(|session| session.due_at.is_some_and(|due| due <= now)).map(|session| session.id);
+        let offers: Vec<Uuid> = self.wanted.offers.iter().copied().chain(due).collect();
+        self.all(OFFERS, offers, World::has_offers_of).await?;
+        let whole: Vec<Uuid> = self.wanted.whole.iter().copied().collect();
+        self.all(WHOLE, whole, World::has_all_in).await?;
+        let sessions: Vec<SessionState> = self.world.sessions().cloned().collect();
+        let lines = self.wanted.heads(&sessions, named);
+        self.lines(&lines).await
+    }
+
+    /// Registrations of sessions, all of a kind.
+    async fn all(&mut self, which: Sql, sessions: Vec<Uuid>, complete: fn(&mut World, Uuid)) -> Result<()> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        for registration in self.tx.batch::<Registration>(which, Columns::new().ids(sessions.iter().copied())).await? {
+            self.people.insert(registration.attendee_id);
+            self.world.add_registration(registration);
+        }
+        sessions.into_iter().for_each(|session_id| complete(&mut self.world, session_id));
+        Ok(())
+    }
+
+    async fn lines(&mut self, lines: &BTreeMap<Uuid, i64>) -> Result<()> {
+        let Some(most) = lines.values().copied().max() else { return Ok(()) };
+        let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::new();
+        for registration in self.tx.batch_up_to::<Registration>(LINES, Columns::new().ids(lines.keys().copied()), most).await? {
+            self.people.insert(registration.attendee_id);
+            heads.entry(registration.session_id).or_default().push(registration);
+        }
+        for session_id in lines.keys() {
+            let mut heads = heads.remove(session_id).unwrap_or_default();
+            heads.sort_by_key(Registration::place);
+            let whole = (heads.len() as i64) < most;
+            self.world.add_line(*session_id, heads, whole);
+        }
+        Ok(())
+    }
+
+    /// Who the callers are at the events of the sessions they book.
+    async fn callers(&mut self) -> Result<()> {
+        let event_of = |session_id: &Uuid| self.world.session(*session_id).map(|session| session.event_id);
+        let callers: BTreeSet<(Uuid, Uuid)> =
+            self.wanted.callers.iter().filter_map(|(user_id, session_id)| Some((*user_id, event_of(session_id)?))).collect();
+        if callers.is_empty() {
+            return Ok(());
+        }
+        let input = Columns::new().ids(callers.iter().map(|caller| caller.0)).ids(callers.iter().map(|caller| caller.1));
+        for attendee in self.tx.batch::<AttendeeState>(ATTENDEES_BY_USER, input).await? {
+            self.people.insert(attendee.id);
+            self.world.add_attendee(attendee);
+        }
+        Ok(())
+    }
+
+    /// The attendees that turned up, with all they have.
+    async fn attendees(&mut self, lock: bool) -> Result<()> {
+        if self.people.is_empty() {
+            return Ok(());
+        }
+        let people: Vec<Uuid> = self.people.iter().copied().collect();
+        if lock {
+            self.tx.query(LOCK_ATTENDEES).bind_ids(&people).all::<(Uuid,)>().await?;
+        }
+        let missing: Vec<Uuid> = people.iter().copied().filter(|id| lock || !self.world.knows(*id)).collect();
+        if !missing.is_empty() {
+            let attendees: Vec<AttendeeState> = self.tx.batch(ATTENDEES, Columns::new().ids(missing)).await?;
+            attendees.into_iter().for_each(|attendee| self.world.add_attendee(attendee));
+        }
+        let mut held: HashMap<Uuid, Vec<Uuid>> = people.iter().map(|id| (*id, Vec::new())).collect();
+        for (registration, slot) in self.tx.batch::<Held>(HELD, Columns::new().ids(people)).await?.into_iter().map(Held::parts) {
+            held.entry(registration.attendee_id).or_default().push(registration.id);
+            self.world.add_slot(slot);
+            self.world.add_registration(registration);
+        }
+        held.into_iter().for_each(|(attendee_id, ids)| self.world.has_all_of(attendee_id, ids));
+        Ok(())
+    }
+
+    /// What has been given out of the pools that still hold seats.
+    async fn pools(&mut self, now: Timestamp) -> Result<()> {
+        let held = self.world.sessions().flat_map(|session| session.held_pools(now).map(|pool| (session.id, pool.category.clone())));
+        let (sessions, categories): (Vec<Uuid>, Vec<String>) = held.unzip();
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let input = Columns::new().ids(sessions).texts(categories.into_iter().map(Some));
+        let counted: Vec<CategorySeats> = self.tx.batch(CATEGORY_SEATS, input).await?;
+        counted.into_iter().for_each(|seats| self.world.add_category_seats(seats));
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! What has to be read before commands can be decided.
+
+use crate::registrations::{
+    decide::{Needs, SessionState},
+    model::{Command, Registration, Who},
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Heads of a waitlist that are read beyond the seats that may become free: some can't have one.
+const SPARE_HEADS: i64 = 4;
+/// By how much more is read when that was too little.
+const MORE_HEADS: i64 = 8;
+/// As many as there are.
+const ALL_HEADS: i64 = 1 << 40;
+
+/// What has to be read before commands can be decided.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Registrations that are named.
+    pub registrations: BTreeSet<Uuid>,
+    /// Sessions whose seats may change.
+    pub sessions: BTreeSet<Uuid>,
+    /// Users who book for themselves, with the session they book: who are they at its event?
+    pub callers: BTreeSet<(Uuid, Uuid)>,
+    /// Attendees, with all of theirs.
+    pub attendees: BTreeSet<Uuid>,
+    /// Sessions with at least so many of those who wait.
+    pub lines: BTreeMap<Uuid, i64>,
+    /// Sessions with all their offers.
+    pub offers: BTreeSet<Uuid>,
+    /// Sessions with all their registrations.
+    pub whole: BTreeSet<Uuid>,
+    /// Registrations that may give a seat back.
+    leaving: Vec<Uuid>,
+    /// Sessions whose number of seats may rise.
+    refitted: BTreeSet<Uuid>,
+}
+
+impl Wanted {
+    /// What these commands are about.
+    pub fn of(commands: &[Command]) -> Self {
+        let mut wanted = Self::default();
+        commands.iter().for_each(|command| wanted.add(command));
+        wanted
+    }
+
+    /// A session with all its registrations.
+    pub fn all_in(session_id: Uuid) -> Self {
+        Self { sessions: [session_id].into(), whole: [session_id].into(), ..Self::default() }
+    }
+
+    /// A session, and perhaps an attendee with all of theirs.
+    pub fn of_person(session_id: Uuid, attendee_id: Option<Uuid>) -> Self {
+        Self { sessions: [session_id].into(), attendees: attendee_id.into_iter().collect(), ..Self::default() }
+    }
+
+    fn add(&mut self, command: &Command) {
+        match *command {
+            Command::Book(ref booking) => self.add_booking(booking.session_id, booking.who, booking.actor.user_id),
+            Command::BookAll(ref bookings) => {
+                for booking in bookings {
+                    self.add_booking(booking.session_id, booking.who, booking.actor.user_id);
+                }
+            }
+            Command::Cancel { registration_id, .. } | Command::Decline { registration_id, .. } => self.leave(registration_id),
+            Command::Move { registration_id, session_id, .. } => {
+                self.sessions.insert(session_id);
+                self.leave(registration_id);
+            }
+            Command::Accept { registration_id, .. } | Command::Prioritise { registration_id, .. } => {
+                self.registrations.insert(registration_id);
+            }
+            Command::Refit { session_id, .. } => {
+                self.sessions.insert(session_id);
+                self.refitted.insert(session_id);
+            }
+            Command::EndSession { session_id, .. } => {
+                self.sessions.insert(session_id);
+                self.whole.insert(session_id);
+            }
+            Command::EndAttendee { attendee_id, .. } => {
+                self.attendees.insert(attendee_id);
+            }
+            Command::Reconsider { .. } => {}
+            Command::Settle { session_id, .. } => {
+                self.sessions.insert(session_id);
+                self.lines.insert(session_id, ALL_HEADS);
+            }
+        }
+    }
+
+    fn add_booking(&mut self, session_id: Uuid, who: Who, user_id: Uuid) {
+        self.sessions.insert(session_id);
+        match who {
+            Who::Caller { .. } => {
+                self.callers.insert((user_id, session_id));
+            }
+            Who::Attendee(id) => {
+                self.attendees.insert(id);
+            }
+        }
+    }
+
+    fn leave(&mut self, registration_id: Uuid) {
+        self.registrations.insert(registration_id);
+        self.leaving.push(registration_id);
+    }
+
+    /// Adds what deciding found missing.
+    pub fn extend(&mut self, needs: Needs) {
+        let Needs { sessions, attendees, lines, offers, whole } = needs;
+        self.sessions.extend(sessions);
+        self.attendees.extend(attendees);
+        self.offers.extend(offers);
+        self.whole.extend(whole);
+        for session_id in lines {
+            let heads = self.lines.entry(session_id).or_insert(SPARE_HEADS);
+            *heads = heads.saturating_mul(MORE_HEADS);
+        }
+    }
+
+    /// The waitlists that seats may go to, and how many of each have to be read: as many as seats can become free, and
+    /// some more. `named` are the registrations that were named.
+    pub fn heads(&self, sessions: &[SessionState], named: &[Registration]) -> BTreeMap<Uuid, i64> {
+        let session_of: HashMap<Uuid, Uuid> = named.iter().map(|registration| (registration.id, registration.session_id)).collect();
+        let mut freed: HashMap<Uuid, i64> = HashMap::new();
+        for session_id in self.leaving.iter().filter_map(|id| session_of.get(id)) {
+            *freed.entry(*session_id).or_default() += 1;
+        }
+        let mut lines = self.lines.clone();
+        for session in sessions.iter().filter(|session| session.waitlisted > 0) {
+            let limit = if self.refitted.contains(&session.id) { session.capacity } else { session.seats_limit };
+            let free = limit.map_or(session.waitlisted, |limit| (limit - session.seats_taken).max(0));
+            let heads = freed.get(&session.id).copied().unwrap_or(0) + free;
+            if heads > 0 {
+                let most = lines.entry(session.id).or_default();
+                *most = (*most).max(heads + SPARE_HEADS);
+            }
+        }
+        lines.retain(|id, _| sessions.iter().any(|session| session.id == *id && session.waitlisted > 0));
+        lines
+    }
+}
