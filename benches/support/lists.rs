@@ -109,12 +109,13 @@ impl Seed {
             .ids(bookings.iter().map(|(person, _)| self.people[*person]))
             .texts(bookings.iter().map(|(person, _)| Some(status(*person))))
             .integers(bookings.iter().map(|(person, _)| *person as i64 + 1))
+            .integers(bookings.iter().map(|(person, _)| if cancelled(*person) { *person as i64 + 1 } else { 0 }))
             .times(bookings.iter().map(|(person, _)| at(*person)))
             .times(bookings.iter().map(|(person, _)| at(*person)))
             .times(bookings.iter().map(|(person, _)| cancelled(*person).then(|| at(*person))))
             .texts(bookings.iter().map(|(person, _)| cancelled(*person).then_some("by_attendee")));
-        let columns = "id uuid, session_id uuid, attendee_id uuid, status text, seq int, created_at time, updated_at time, \
-            cancelled_at time, cancel_reason text";
+        let columns = "id uuid, session_id uuid, attendee_id uuid, status text, seq int, ended_seq int, created_at time, \
+            updated_at time, cancelled_at time, cancel_reason text";
         tx.query(insert("registrations", columns)).bind_columns(rows).execute().await.map(drop)
     }
 }
