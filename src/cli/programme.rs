@@ -212,9 +212,10 @@ pub async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let source = if args.from.as_os_str() == "-" { "the document".to_owned() } else { args.from.display().to_string() };
     let bytes = read(&args.from).with_context(|| source.clone())?;
     let refused = |problem| Refused { source: source.clone(), problem };
-    let document = file::read(&contract, &bytes, args.format.map(Syntax::from)).map_err(refused)?;
+    let syntax = args.format.map_or_else(|| file::syntax_of(&bytes), Syntax::from);
+    let document = file::read(&contract, &bytes, syntax).map_err(refused)?;
     let access = if args.dry_run { Access::Beside } else { Access::Own };
-    let db = open_existing(&config, access).await.map_err(|error| through_its_server(error, &args))?;
+    let db = open_existing(&config, access).await.map_err(|error| through_its_server(error, &args, syntax))?;
     let event_id = find(&db, &args.event).await?;
     let actor = Actor { user_id: Uuid::nil(), organiser: true };
     let put = Put { event_id, dry_run: args.dry_run, if_overfull: args.if_overfull.into(), actor };
@@ -255,19 +256,23 @@ async fn find(db: &Db, event: &str) -> anyhow::Result<Uuid> {
 }
 
 /// Where a server owns the file, the line that asks that server.
-fn through_its_server(error: StartError, args: &ImportArgs) -> anyhow::Error {
-    let ImportArgs { event, from, format, .. } = args;
-    let in_use = matches!(error, StartError::Connect(ConnectError::InUse(_)));
-    let json = format.map_or_else(|| from.extension().is_some_and(|extension| extension == "json"), |format| format == Format::Json);
-    let error = anyhow::Error::from(error);
-    if !in_use {
-        return error;
+fn through_its_server(error: StartError, args: &ImportArgs, syntax: Syntax) -> anyhow::Error {
+    if !matches!(error, StartError::Connect(ConnectError::InUse(_))) {
+        return error.into();
     }
+    let ImportArgs { event, from, if_overfull, .. } = args;
+    let query = match IfOverfull::from(*if_overfull) {
+        IfOverfull::Refuse => String::new(),
+        other => format!("?ifOverfull={}", other.as_str()),
+    };
+    let media = match syntax {
+        Syntax::Json => "application/json",
+        Syntax::Yaml => "application/yaml",
+    };
     anyhow::anyhow!(
         "{error}. Stop that server first, or let it do the import, with an access token or API key of an organiser:\n  \
-         curl -X PUT http://127.0.0.1:8080/v1/events/{event}/programme -H \"Authorization: Bearer $TOKEN\" \\\n    \
-         -H 'If-Match: *' -H 'Content-Type: application/{}' --data-binary '@{}'",
-        if json { "json" } else { "yaml" },
+         curl -X PUT 'http://127.0.0.1:8080/v1/events/{event}/programme{query}' -H \"Authorization: Bearer $TOKEN\" \\\n    \
+         -H 'If-Match: *' -H 'Content-Type: {media}' --data-binary '@{}'",
         from.display()
     )
 }

@@ -12,13 +12,20 @@ const OPERATION: &str = "replaceProgramme";
 /// What some editors begin a file with.
 const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
 
-/// Reads a document. What begins with `{` is taken for JSON unless its syntax is given.
-pub fn read(contract: &Contract, bytes: &[u8], syntax: Option<Syntax>) -> Result<Document, Problem> {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let guessed = if bytes.trim_ascii_start().starts_with(b"{") { Syntax::Json } else { Syntax::Yaml };
+/// How a document is written that doesn't say: as JSON if it begins with `{`, else as YAML.
+pub fn syntax_of(bytes: &[u8]) -> Syntax {
+    if unmarked(bytes).trim_ascii_start().starts_with(b"{") { Syntax::Json } else { Syntax::Yaml }
+}
+
+/// Reads a document.
+pub fn read(contract: &Contract, bytes: &[u8], syntax: Syntax) -> Result<Document, Problem> {
     let rule = contract.operation(OPERATION).and_then(|operation| operation.body.as_ref());
     let rule = rule.ok_or_else(|| Problem::internal("the contract has no programme document"))?;
-    typed(rule.read_text(syntax.unwrap_or(guessed), bytes)?)
+    typed(rule.read_text(syntax, unmarked(bytes))?)
+}
+
+fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
 /// Writes a document so that people like to read it.

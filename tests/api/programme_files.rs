@@ -261,12 +261,12 @@ async fn a_server_that_owns_the_file_is_asked_instead() {
     let owner = app.user("olga").await;
     let event = app.event(&owner, json!({})).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("programme.json");
+    let path = folder.path().join("programme of the forum");
     fs::write(&path, small().to_string()).expect("a file");
     let from = path.to_str().expect("UTF-8");
-    let said = command(app.database_url(), &["import", "--event", &slug(&event), "--from", from], "");
+    let said = command(app.database_url(), &["import", "--event", &slug(&event), "--from", from, "--if-overfull", "waitlist_newest"], "");
     let told = said.err.clone();
-    said.refused(1, &["another process already uses the SQLite file", "Stop that server first", "\n  curl -X PUT "]);
+    said.refused(1, &["another process already uses the SQLite file", "Stop that server first", "?ifOverfull=waitlist_newest"]);
     assert_eq!(app.count("sessions").await, 0);
 
     // The line it gives does the import.
