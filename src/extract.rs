@@ -2,13 +2,17 @@
 //! before; here it only gets its type.
 
 use crate::{
-    contract::door::{Admitted, Principal},
+    contract::{
+        door::{Admitted, Principal},
+        escape,
+    },
     error::{Code, In, Problem},
     state::State,
 };
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 use std::future::{Ready, ready};
 use uuid::Uuid;
 
@@ -111,11 +115,12 @@ fn body(request: &HttpRequest) -> Value {
 /// Gives a validated value its type. What the schema lets pass and the type doesn't (`1.0` for an integer) is 422.
 pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let mut pointer = String::new();
-        for segment in error.path() {
-            pointer.push('/');
-            pointer.push_str(&segment.to_string().replace('~', "~0").replace('/', "~1"));
-        }
+        // An index prints as `[1]`.
+        let segments = error.path().iter().map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            other => format!("/{}", escape(&other.to_string())),
+        });
+        let pointer: String = segments.collect();
         Problem::new(Code::InvalidBody, "The body breaks the contract; `errors` says where.").at(pointer, "wrong_type", "has a wrong type")
     })
 }

@@ -30,7 +30,7 @@ impl From<&'static str> for Sql {
 
 impl Sql {
     /// The text for `dialect`.
-    pub fn text(self, dialect: Dialect) -> &'static str {
+    pub const fn text(self, dialect: Dialect) -> &'static str {
         match (self, dialect) {
             (Self::Same(text), _) => text,
             (Self::Differs { sqlite, .. }, Dialect::Sqlite) => sqlite,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// The columns of a [`Registration`], in its order.
 macro_rules! registrations {
-    ($input:tt, $after:literal) => {
+    ($input:tt, $($after:tt)+) => {
         batch_select!(
             [
                 uuid "r.id" as id, uuid "r.session_id" as session_id, uuid "r.attendee_id" as attendee_id,
@@ -25,7 +25,7 @@ macro_rules! registrations {
                 time "r.created_at" as created_at, time "r.updated_at" as updated_at, time "r.cancelled_at" as cancelled_at
             ],
             $input,
-            $after
+            $($after)+
         )
     };
 }
@@ -82,11 +82,22 @@ const OFFERS: Sql = registrations!((session_id: uuid), " w JOIN registrations r 
 
 const WHOLE: Sql = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status <> 'cancelled'");
 
-/// The first who wait in each session, as many as `$2` says (SQLite takes no column there).
+macro_rules! heads {
+    ($most:literal) => {
+        concat!(
+            " w JOIN registrations r ON r.id IN (SELECT q.id FROM registrations q WHERE q.session_id = w.session_id ",
+            "AND q.status = 'waitlisted' ORDER BY q.priority DESC, q.seq LIMIT ",
+            $most,
+            ")"
+        )
+    };
+}
+
+/// The first who wait in each session, as many as the number says (SQLite takes no column there).
 const LINES: Sql = registrations!(
     (session_id: uuid),
-    " w JOIN registrations r ON r.id IN (SELECT q.id FROM registrations q WHERE q.session_id = w.session_id \
-     AND q.status = 'waitlisted' ORDER BY q.priority DESC, q.seq LIMIT $2)"
+    sqlite: heads!("$3"),
+    postgres: heads!("$2")
 );
 
 /// All that attendees have, with the hours of its sessions.
