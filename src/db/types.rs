@@ -326,7 +326,7 @@ impl Query<'_> {
     }
 }
 
-fn add_columns(args: &mut Args, columns: Columns) -> Result<(), BoxDynError> {
+pub(super) fn add_columns(args: &mut Args, columns: Columns) -> Result<(), BoxDynError> {
     use sqlx::Arguments;
     match args {
         Args::Sqlite(args) => {

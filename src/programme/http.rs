@@ -6,16 +6,17 @@ use super::{
     store,
 };
 use crate::{
-    accept,
     app::Registrar,
-    auth::{Guard, Manage, Public, guard::OfEvent},
+    auth::{Guard, Manage, Reader, guard::OfEvent},
+    cache,
     error::Problem,
     extract::{IfMatch, Json, Params},
     registrations::model::IfOverfull,
     reply::{self, Reply},
+    representation::Representation,
     state::State,
 };
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::HttpRequest;
 use serde::Deserialize;
 
 /// Its routes.
@@ -34,23 +35,18 @@ fn tag(version: i64, sees_drafts: bool, media: &str) -> String {
     format!("\"{version}{audience}{format}\"")
 }
 
-async fn get(request: HttpRequest, state: State, guard: Guard<OfEvent, Public>) -> Reply {
-    let media = accept::choose(&request, &[JSON, YAML])?;
-    let current = store::snapshot(&state.db, guard.event_id()).await?.ok_or_else(Problem::not_found)?;
-    let tag = tag(current.event.programme_version, guard.sees_drafts(), media);
-    if let Some(not_modified) = reply::not_modified(&request, &tag) {
-        return Ok(not_modified);
-    }
-    let document = Document::of(current, guard.sees_drafts());
-    let text = match media {
-        YAML => document.to_yaml(),
-        _ => serde_json::to_string(&document).map_err(Problem::internal),
-    }?;
-    Ok(HttpResponse::Ok()
-        .content_type(media)
-        .insert_header((header::ETAG, tag))
-        .insert_header((header::VARY, "Accept, Authorization"))
-        .body(text))
+async fn get(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
+    let read = cache::read_as(&request, &guard, &[JSON, YAML], async |state, media| {
+        let current = store::snapshot(&state.db, guard.event_id()).await?.ok_or_else(Problem::not_found)?;
+        let tag = tag(current.event.programme_version, guard.sees_drafts(), media);
+        let document = Document::of(current, guard.sees_drafts());
+        let text = match media {
+            YAML => document.to_yaml(),
+            _ => serde_json::to_string(&document).map_err(Problem::internal),
+        }?;
+        Representation::new(media, tag, text)
+    });
+    read.await
 }
 
 #[derive(Deserialize)]

@@ -250,8 +250,8 @@ async fn all_nodes_see_an_import() {
     next["sessions"][0]["title"] = json!("Imported");
     command(app.database_url(), &["import", "--event", &slug(&event), "--from", "-"], &next.to_string()).done();
     for node in [&app, &other] {
-        let read = node.get(path_of(&event)).send().await.expect(200).json;
-        assert_eq!(read["sessions"][0]["title"], "Imported");
+        let title = async || node.get(path_of(&event)).send().await.expect(200).json["sessions"][0]["title"].clone();
+        eventually("a node shows what was imported", async || title().await == "Imported").await;
     }
 }
 
