@@ -322,6 +322,11 @@ impl Problem {
         self.0.code
     }
 
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// What only the log may say.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()

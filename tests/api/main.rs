@@ -26,6 +26,7 @@ mod members;
 mod nodes;
 mod organisations;
 mod programme;
+mod programme_files;
 mod rooms;
 mod roster;
 mod sessions;

@@ -48,14 +48,20 @@ enum Database {
 
 /// The database of a server that has ended.
 pub struct Stopped {
-    url: String,
-    _database: Arc<Database>,
+    config: Config,
+    clocks: (Clock, Clock),
+    database: Arc<Database>,
 }
 
 impl Stopped {
     /// What `DATABASE_URL` would be.
     pub fn url(&self) -> &str {
-        &self.url
+        &self.config.database_url.0
+    }
+
+    /// Starts a server on it again, with the same settings and clocks.
+    pub async fn start(self) -> App {
+        App::run(self.config, self.clocks, self.database).await
     }
 }
 
@@ -136,14 +142,14 @@ impl App {
 
     /// Ends the server and keeps its database.
     pub async fn stop(self) -> Stopped {
-        Stopped { url: self.database_url().to_owned(), _database: self.database }
+        let Self { clock, token_clock, state, config, running, database, .. } = self;
+        drop((running, state));
+        Stopped { config, clocks: (clock, token_clock), database }
     }
 
     /// Ends the server and starts another one on its database, with the same settings and clocks.
     pub async fn restart(self) -> Self {
-        let Self { clock, token_clock, state, config, running, database, .. } = self;
-        drop((running, state));
-        Self::run(config, (clock, token_clock), database).await
+        self.stop().await.start().await
     }
 
     /// The database, to look at what HTTP doesn't show or to arrange what it can't.
