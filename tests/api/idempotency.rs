@@ -83,10 +83,6 @@ impl Stage {
     }
 }
 
-fn registrations(session: &Value) -> String {
-    format!("/v1/sessions/{}/registrations", session.as_id())
-}
-
 /// Holds back every write of a key until it is let go.
 struct HeldBack(plenary::db::Tx);
 

@@ -25,6 +25,7 @@ mod organisations;
 mod programme;
 mod rooms;
 mod roster;
+mod rules;
 mod sessions;
 mod shutdown;
 mod signing_keys;

@@ -8,6 +8,7 @@ mod contract;
 mod fixtures;
 mod postgres;
 mod process;
+mod registrations;
 
 pub use app::App;
 pub use client::{Answer, Call};
@@ -16,6 +17,7 @@ pub use fixtures::{AsId, PASSWORD, User, at, event_booking, overlay};
 pub use futures_util::future::join_all;
 pub use plenary::clock::Timestamp;
 pub use process::{Served, plenary, run};
+pub use registrations::{assert_rush, registrations};
 pub use serde_json::{Value, json};
 
 /// Turns `async fn name(app: App) { … }` into the tests `name::sqlite` and `name::postgres`. With other settings:
