@@ -4,7 +4,9 @@
 //! Anna organises the event and books for its attendees, who are only ids here; where it matters who asks, there are users.
 //! A session has one seat and a waitlist unless a test says otherwise.
 
+mod moving;
 mod overlap;
+mod wishes;
 
 use crate::support::*;
 
