@@ -5,7 +5,10 @@
 //! A session has one seat and a waitlist unless a test says otherwise.
 
 mod moving;
+mod offers;
 mod overlap;
+mod promotion;
+mod waitlist;
 mod wishes;
 
 use crate::support::*;
@@ -96,6 +99,15 @@ impl Scene {
     /// Anna moves a registration.
     pub async fn move_to(&self, session: &Value, registration: &Value) -> Answer {
         self.app.move_to(session, registration, &self.anna).await
+    }
+
+    /// Lets somebody through the door. No request does that yet, so it is written into the database.
+    pub async fn check_in(&self, registration: &Value) {
+        let id: uuid::Uuid = registration.as_id().parse().expect("a UUID");
+        let mut tx = self.app.db().begin().await.expect("a transaction");
+        let entry = tx.query("UPDATE registrations SET checked_in_at = $2 WHERE id = $1").bind(id).bind(self.app.clock.now());
+        assert_eq!(entry.execute().await.expect("an update"), 1);
+        tx.commit().await.expect("a commit");
     }
 
     /// A registration as it is now.
