@@ -146,8 +146,8 @@ impl Batch {
         }
     }
 
-    /// Who gives a seat back may have one where they wait: those sessions are due.
-    fn lost(&mut self, attendee_id: Uuid) {
+    /// Who loses a seat may have one where they wait: those sessions are due.
+    pub(super) fn lost(&mut self, attendee_id: Uuid) {
         let Some(all) = self.world.all_of(attendee_id) else { return };
         let waits: Vec<Uuid> = all.filter(|other| other.status == Status::Waitlisted).map(|other| other.session_id).collect();
         waits.into_iter().for_each(|session_id| self.due(session_id));

@@ -93,6 +93,9 @@ impl Batch {
 
     /// Sends somebody back to their old place in line.
     fn demote(&mut self, held: &Registration, actor: Actor) {
+        if held.status == Status::Confirmed {
+            self.lost(held.attendee_id);
+        }
         self.change(held.id, |registration| {
             registration.status = Status::Waitlisted;
             registration.offer_expires_at = None;

@@ -4,9 +4,12 @@
 //! Anna organises the event and books for its attendees, who are only ids here; where it matters who asks, there are users.
 //! A session has one seat and a waitlist unless a test says otherwise.
 
+mod capacity;
 mod moving;
 mod offers;
 mod overlap;
+mod overrides;
+mod pools;
 mod promotion;
 mod waitlist;
 mod wishes;
@@ -32,8 +35,9 @@ impl Scene {
     /// A published session. `hours` are `12:00-13:00` on 11 March 2026 or `12 09:00-10:00` on the 12th, in UTC.
     pub async fn session(&self, code: &str, hours: &str, overrides: Value) -> Value {
         let (starts_at, ends_at) = instants(hours);
-        let own = json!({ "code": code, "startsAt": starts_at, "endsAt": ends_at, "capacity": 1 });
-        self.app.session(&self.anna, &self.event, overlay(own, overrides)).await
+        let mut own = json!({ "code": code, "startsAt": starts_at, "endsAt": ends_at, "capacity": 1 });
+        own.as_object_mut().expect("an object").extend(overrides.as_object().expect("an object").clone());
+        self.app.session(&self.anna, &self.event, own).await
     }
 
     /// A room.
