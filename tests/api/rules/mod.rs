@@ -4,12 +4,16 @@
 //! Anna organises the event and books for its attendees, who are only ids here; where it matters who asks, there are users.
 //! A session has one seat and a waitlist unless a test says otherwise.
 
+mod at_rest;
 mod capacity;
+mod entitlement;
+mod guards;
 mod moving;
 mod offers;
 mod overlap;
 mod overrides;
 mod pools;
+mod programme;
 mod promotion;
 mod waitlist;
 mod wishes;
