@@ -81,6 +81,7 @@ impl Batch {
             self.needs.whole.insert(session_id);
             return Ok(());
         }
+        self.expire(session_id);
         for registration in self.world.all_in(session_id) {
             self.end(registration.id, CancelReason::SessionCancelled, Some(actor.user_id));
         }
@@ -101,12 +102,15 @@ impl Batch {
             self.needs.sessions.extend(missing);
             return Ok(());
         }
-        for (id, session_id) in all {
-            self.settle(session_id);
-            if self.registration(id)?.is_active() {
-                self.end(id, CancelReason::Erased, Some(actor.user_id));
-                self.promote(session_id);
+        // All of theirs end before anybody moves up, else they would: what they had elsewhere kept them from it.
+        for (id, session_id) in &all {
+            self.expire(*session_id);
+            if self.registration(*id)?.is_active() {
+                self.end(*id, CancelReason::Erased, Some(actor.user_id));
             }
+        }
+        for (_, session_id) in all {
+            self.promote(session_id);
         }
         Ok(())
     }

@@ -65,13 +65,19 @@ const EVENTS: Sql = batch_select!(
 );
 
 const ATTENDEES_BY_USER: Sql = batch_select!(
-    [uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category],
+    [
+        uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category,
+        bool "a.erased_at IS NOT NULL" as erased
+    ],
     (user_id: uuid, event_id: uuid),
     " w JOIN attendees a ON a.user_id = w.user_id AND a.event_id = w.event_id"
 );
 
 const ATTENDEES: Sql = batch_select!(
-    [uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category],
+    [
+        uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category,
+        bool "a.erased_at IS NOT NULL" as erased
+    ],
     (id: uuid),
     " w JOIN attendees a ON a.id = w.id"
 );
