@@ -7,8 +7,12 @@
 mod at_rest;
 mod capacity;
 mod entitlement;
+mod erasure;
+mod explain;
 mod guards;
+mod journal;
 mod moving;
+mod nodes;
 mod offers;
 mod overlap;
 mod overrides;
