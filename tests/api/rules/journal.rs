@@ -1,6 +1,7 @@
 //! Every change is written down: what happened, when, and who did it.
 
 use super::*;
+use crate::api_keys::{key, secret};
 
 /// Kind, change number and details of each entry.
 fn told(entries: &[Value]) -> Vec<(&str, i64, &Value)> {
@@ -68,6 +69,17 @@ on_both! {
         assert_eq!(left["details"], json!({ "reason": "moved", "from": "confirmed", "for": moved["id"] }));
         let came = &scene.journal(&format!("?sessionId={}", later.as_id())).await[0];
         assert_eq!((came["kind"].as_str(), &came["details"]), (Some("registration_confirmed"), &json!({ "movedFrom": waits["id"] })));
+        scene.end().await;
+    }
+
+    async fn a_program_is_named_too(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let session = scene.session("A", "12:00-13:00", json!({ "capacity": 0 })).await;
+        let program = key(&scene.app, &scene.anna, &scene.event["organisationId"], &["registrations:write"]).await;
+        let wish = json!({ "attendeeId": scene.person().await, "override": { "rules": ["capacity"], "reason": "Badge 17 was sold twice." } });
+        scene.app.post(registrations(&session)).token(secret(&program)).json(&wish).send().await.expect(201);
+        let entry = &scene.journal("").await[0];
+        assert_eq!((&entry["actorId"], &entry["actorName"]), (&program["id"], &json!("Program")));
         scene.end().await;
     }
 

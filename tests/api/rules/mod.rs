@@ -174,11 +174,25 @@ impl Scene {
         self.app.state().watch.settle().await.expect("what is due is settled");
     }
 
+    /// At rest something keeps everybody who waits from a seat; that others stand before them is not enough.
+    async fn assert_at_rest(&self) {
+        let path = format!("/v1/events/{}/registrations?status=waitlisted&limit=200", self.event.as_id());
+        let waiting = self.app.get(path).token(&self.anna.token).send().await.expect(200).json;
+        for waits in waiting["items"].as_array().expect("items") {
+            let (session, person) = (waits["sessionId"].as_id(), waits["attendeeId"].as_id());
+            let path = format!("/v1/sessions/{session}/explain?attendeeId={person}");
+            let why = self.app.get(path).token(&self.anna.token).send().await.expect(200).json["attendee"]["reasons"].clone();
+            let kept = why.as_array().expect("reasons").iter().any(|reason| reason["code"] != "behind_others");
+            assert!(kept, "a seat is free for who waits: {waits}");
+        }
+    }
+
     /// Lets what is due happen, and looks over what is left.
     pub async fn end(mut self) {
         self.settle().await;
-        self.app.assert_sound().await;
         assert_eq!(self.app.count("due_sessions").await, 0, "nothing is due any more");
+        self.app.assert_sound().await;
+        self.assert_at_rest().await;
         self.ended = true;
     }
 }

@@ -71,6 +71,31 @@ async fn nobody_has_two_seats_at_once(scene: &Scene) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_nodes_do_not_give_one_person_two_seats_at_the_same_hours() {
+    let Some(app) = App::on_postgres().await else { return };
+    let scene = Scene::new(app, json!({})).await;
+    let node = scene.app.another_node().await;
+    let (mut leaving, mut waits) = (Vec::new(), Vec::new());
+    for hour in 8..18 {
+        let ada = scene.person().await;
+        for code in ["A", "B"] {
+            let session = scene.session(&format!("{code}{hour}"), &format!("{hour:02}:00-{hour:02}:45"), json!({})).await;
+            leaving.push(scene.somebody_in(&session).await);
+            waits.push(scene.wait(&session, &ada).await);
+        }
+    }
+    let nodes = [&scene.app, &node];
+    let left = join_all(leaving.iter().enumerate().map(|(way, seat)| nodes[way % 2].cancel(seat, &scene.anna))).await;
+    left.into_iter().for_each(|answer| drop(answer.expect(200)));
+    for both in waits.chunks(2) {
+        let mut states = [scene.state(&both[0]).await, scene.state(&both[1]).await];
+        states.sort();
+        assert_eq!(states, ["confirmed", "waitlisted 1"]);
+    }
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_due_is_done_once_whichever_node_looks() {
     let Some(app) = App::on_postgres().await else { return };
     let scene = Scene::new(app, json!({})).await;

@@ -40,6 +40,25 @@ on_both! {
         scene.end().await;
     }
 
+    async fn an_offer_that_was_over_stays_what_it_was(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let ada = scene.person().await;
+        let mut offers = Vec::new();
+        for (code, hours) in [("A", "12:00-13:00"), ("B", "14:00-15:00")] {
+            let session = scene.session(code, hours, json!({ "waitlist": { "mode": "offer" } })).await;
+            let taken = scene.somebody_in(&session).await;
+            offers.push((scene.wait(&session, &ada).await, session));
+            scene.cancel(&taken).await;
+        }
+        scene.app.clock.set(at("2026-03-03T08:00:00Z"));
+        scene.edit(&offers[0].1, json!({ "status": "cancelled" })).await;
+        scene.app.post(format!("/v1/attendees/{ada}/erase")).token(&scene.anna.token).send().await.expect(200);
+        for (offer, _) in &offers {
+            assert_eq!(scene.state(offer).await, "cancelled offer_expired");
+        }
+        scene.end().await;
+    }
+
     async fn other_hours_leave_everybody_where_they_are_and_tell_who_clashes(app: App) {
         let scene = Scene::new(app, json!({})).await;
         let (noon, later) = (scene.session("A", "12:00-13:00", json!({ "capacity": 3 })).await, scene.session("B", "14:00-15:00", json!({ "capacity": 3 })).await);

@@ -82,6 +82,21 @@ on_both! {
         scene.end().await;
     }
 
+    async fn of_two_seats_at_the_same_hours_somebody_gets_one(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let [ada, bo] = scene.people().await;
+        let (noon, other) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "12:30-13:30", json!({})).await);
+        let (one, two) = (scene.somebody_in(&noon).await, scene.somebody_in(&other).await);
+        let waits = [scene.wait(&noon, &ada).await, scene.wait(&other, &ada).await];
+        let next = [scene.wait(&noon, &bo).await, scene.wait(&other, &bo).await];
+        tokio::join!(scene.cancel(&one), scene.cancel(&two));
+        let mut states = [scene.state(&waits[0]).await, scene.state(&waits[1]).await, scene.state(&next[0]).await, scene.state(&next[1]).await];
+        states.sort();
+        assert_eq!(states, ["confirmed", "confirmed", "waitlisted 1", "waitlisted 1"]);
+        assert_eq!((scene.seats(&noon).await, scene.seats(&other).await), ((1, 1), (1, 1)));
+        scene.end().await;
+    }
+
     async fn who_has_as_many_sessions_as_they_may_is_passed_over(app: App) {
         let scene = Scene::new(app, json!({ "maxSessions": 1 })).await;
         let [ada, bo] = scene.people().await;
