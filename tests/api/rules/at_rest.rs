@@ -104,8 +104,8 @@ on_both! {
         let Rest { waits, .. } = Rest::set(&scene, noon, next).await;
         let early = scene.session("C", "09:00-10:00", json!({ "roomId": hall["id"] })).await;
         let then = scene.session("D", "10:00-11:00", json!({ "roomId": cellar["id"] })).await;
-        let Rest { noon: early, waits: others, .. } = Rest::set(&scene, early, then).await;
-        scene.edit(&early, json!({ "roomId": cellar["id"] })).await;
+        let Rest { other: then, waits: others, .. } = Rest::set(&scene, early, then).await;
+        scene.edit(&then, json!({ "roomId": hall["id"] })).await;
         scene.gets(&others).await;
         scene.rules(json!({ "overlapBufferMinutes": 15 })).await;
         scene.gets(&waits).await;
@@ -190,6 +190,24 @@ on_both! {
         document["sessions"][1]["startsAt"] = json!("2026-03-11T14:00:00+01:00");
         document["sessions"][1]["endsAt"] = json!("2026-03-11T15:00:00+01:00");
         scene.app.put(path).token(&scene.anna.token).if_match("*").json(&document).send().await.expect(200);
+        scene.gets(&waits).await;
+        scene.end().await;
+    }
+
+    async fn an_archived_event_is_published_again(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let session = scene.session("A", "12:00-13:00", json!({})).await;
+        let taken = scene.somebody_in(&session).await;
+        let waits = scene.wait(&session, &scene.person().await).await;
+        let path = format!("/v1/events/{}", scene.event.as_id());
+        let becomes =
+            |status: &str| scene.app.patch(&path).token(&scene.anna.token).if_match("*").merge(&json!({ "status": status })).send();
+        becomes("archived").await.expect(200);
+        scene.cancel(&taken).await;
+        scene.settle().await;
+        assert_eq!(scene.state(&waits).await, "waitlisted 1", "what is archived gives nothing out");
+        scene.book(&session, &scene.person().await).await.problem(409, "booking_closed");
+        becomes("published").await.expect(200);
         scene.gets(&waits).await;
         scene.end().await;
     }

@@ -21,11 +21,6 @@ impl Scene {
         places.try_into().expect("a place for each")
     }
 
-    /// Where each stands.
-    async fn states<const N: usize>(&self, registrations: [&Value; N]) -> [String; N] {
-        join_all(registrations.map(|registration| self.state(registration))).await.try_into().expect("as many as were asked about")
-    }
-
     /// Puts the programme with a change; `query` is as in `?dryRun=true`, or nothing.
     async fn programme(&self, query: &str, change: impl FnOnce(&mut Value)) -> Answer {
         let path = format!("/v1/events/{}/programme", self.event.as_id());
@@ -45,9 +40,12 @@ on_both! {
         assert_eq!(scene.states([&one, &two, &three, &four]).await, ["confirmed", "confirmed", "waitlisted 1", "waitlisted 2"]);
         scene.edit(&session, json!({ "capacity": null })).await;
         assert_eq!(scene.states([&three, &four]).await, ["confirmed", "confirmed"]);
-        assert_eq!(scene.app.availability(&session).await, json!({
-            "sessionId": session["id"], "capacity": null, "taken": 5, "available": null, "waitlisted": 0
-        }));
+        assert_eq!(
+            scene.app.availability(&session).await,
+            json!({
+                "sessionId": session["id"], "capacity": null, "taken": 5, "available": null, "waitlisted": 0
+            })
+        );
         scene.end().await;
     }
 
@@ -62,16 +60,37 @@ on_both! {
         scene.edit(&session, json!({ "capacity": 3 })).await;
         let journal = scene.journal("").await.len();
         for query in ["", "?ifOverfull=refuse", "?preview=true"] {
-            let refused = scene.edit_with(query, &session, json!({ "capacity": 1, "title": "Smaller" })).await.problem(409, "has_registrations");
-            assert_eq!((&refused.json["registrations"], &refused.json["sessions"]), (&json!(2), &json!([{ "id": session["id"], "code": "A" }])));
+            let refused =
+                scene.edit_with(query, &session, json!({ "capacity": 1, "title": "Smaller" })).await.problem(409, "has_registrations");
+            assert_eq!(
+                (&refused.json["registrations"], &refused.json["sessions"]),
+                (&json!(2), &json!([{ "id": session["id"], "code": "A" }]))
+            );
             // Offers first, then the newest.
-            let hit = |held: &Value, status: &str| json!({
-                "registrationId": held["id"], "attendeeId": held["attendeeId"], "sessionId": session["id"], "status": status, "seq": held["seq"]
-            });
+            let hit = |held: &Value, status: &str| {
+                json!({
+                    "registrationId": held["id"], "attendeeId": held["attendeeId"], "sessionId": session["id"], "status": status, "seq": held["seq"]
+                })
+            };
             assert_eq!(refused.json["hits"], json!([hit(&next, "offered"), hit(&four, "confirmed")]));
         }
         assert_eq!((scene.journal("").await.len(), scene.app.availability(&session).await["capacity"].clone()), (journal, json!(3)));
         assert_eq!(scene.state(&three).await, "confirmed");
+        scene.end().await;
+    }
+
+    async fn offers_are_given_up_before_seats(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let session = scene.session("A", "12:00-13:00", json!({ "waitlist": { "mode": "offer" } })).await;
+        let [taken] = scene.seated(&session).await;
+        let [offered] = scene.waiting(&session).await;
+        scene.cancel(&taken).await;
+        scene.edit(&session, json!({ "capacity": 3 })).await;
+        let [one, two] = scene.seated(&session).await;
+        let refused = scene.edit_with("", &session, json!({ "capacity": 2 })).await.problem(409, "has_registrations");
+        assert_eq!((&refused.json["hits"][0]["registrationId"], &refused.json["registrations"]), (&offered["id"], &json!(1)));
+        scene.edit_with("?ifOverfull=waitlist_newest", &session, json!({ "capacity": 2 })).await.expect(200);
+        assert_eq!(scene.states([&offered, &one, &two]).await, ["waitlisted 1", "confirmed", "confirmed"]);
         scene.end().await;
     }
 
@@ -82,9 +101,12 @@ on_both! {
         let [next] = scene.waiting(&session).await;
         scene.edit_with("?ifOverfull=keep", &session, json!({ "capacity": 2 })).await.expect(200);
         assert_eq!(scene.states([&one, &two, &three, &four]).await, ["confirmed"; 4]);
-        assert_eq!(scene.app.availability(&session).await, json!({
-            "sessionId": session["id"], "capacity": 2, "taken": 4, "available": 0, "waitlisted": 1
-        }));
+        assert_eq!(
+            scene.app.availability(&session).await,
+            json!({
+                "sessionId": session["id"], "capacity": 2, "taken": 4, "available": 0, "waitlisted": 1
+            })
+        );
         for (leaver, then) in [(&four, ("waitlisted 1", 3)), (&one, ("waitlisted 1", 2)), (&two, ("confirmed", 2))] {
             scene.cancel(leaver).await;
             scene.settle().await;
@@ -171,31 +193,42 @@ on_both! {
         let [next] = scene.waiting(&session).await;
         let before = (scene.app.get(format!("/v1/sessions/{}", session.as_id())).send().await.etag(), scene.journal("").await.len());
         let fewer = scene.edit_with("?preview=true&ifOverfull=waitlist_newest", &session, json!({ "capacity": 1 })).await.expect(200).json;
-        let change = |kind: &str, held: Option<&Value>, details: Value| json!({
-            "sessionId": session["id"], "kind": kind, "registrationId": held.map(|held| &held["id"]),
-            "attendeeId": held.map(|held| &held["attendeeId"]), "details": details,
-        });
-        assert_eq!(fewer, json!({
-            "sessions": [{ "sessionId": session["id"], "code": "A", "capacity": 1, "taken": 1, "over": 0, "waitlisted": 2 }],
-            "changeCount": 2,
-            "changes": [
-                change("registration_demoted", Some(&two), json!({ "from": "confirmed" })),
-                change("seats_changed", None, json!({ "from": 2, "to": 1 })),
-            ],
-            "clashCount": 0, "clashes": [],
-        }));
+        let change = |kind: &str, held: Option<&Value>, details: Value| {
+            json!({
+                "sessionId": session["id"], "kind": kind, "registrationId": held.map(|held| &held["id"]),
+                "attendeeId": held.map(|held| &held["attendeeId"]), "details": details,
+            })
+        };
+        assert_eq!(
+            fewer,
+            json!({
+                "sessions": [{ "sessionId": session["id"], "code": "A", "capacity": 1, "taken": 1, "over": 0, "waitlisted": 2 }],
+                "changeCount": 2,
+                "changes": [
+                    change("registration_demoted", Some(&two), json!({ "from": "confirmed" })),
+                    change("seats_changed", None, json!({ "from": 2, "to": 1 })),
+                ],
+                "clashCount": 0, "clashes": [],
+            })
+        );
         let kept = scene.edit_with("?preview=true&ifOverfull=keep", &session, json!({ "capacity": 1 })).await.expect(200).json;
-        assert_eq!(kept["sessions"][0], json!({ "sessionId": session["id"], "code": "A", "capacity": 1, "taken": 2, "over": 1, "waitlisted": 1 }));
+        assert_eq!(
+            kept["sessions"][0],
+            json!({ "sessionId": session["id"], "code": "A", "capacity": 1, "taken": 2, "over": 1, "waitlisted": 1 })
+        );
         assert_eq!(kept["changes"], json!([change("seats_changed", None, json!({ "from": 2, "to": 1, "over": 1 }))]));
         let more = scene.edit_with("?preview=true", &session, json!({ "capacity": 3 })).await.expect(200).json;
-        assert_eq!(more["changes"], json!([
-            change("seats_changed", None, json!({ "from": 2, "to": 3 })),
-            change("registration_promoted", Some(&next), json!({})),
-        ]));
+        assert_eq!(
+            more["changes"],
+            json!([change("seats_changed", None, json!({ "from": 2, "to": 3 })), change("registration_promoted", Some(&next), json!({})),])
+        );
         let gone = scene.edit_with("?preview=true", &session, json!({ "status": "cancelled" })).await.expect(200).json;
         assert_eq!((&gone["changeCount"], &gone["sessions"][0]["taken"]), (&json!(3), &json!(0)));
         let after = (scene.app.get(format!("/v1/sessions/{}", session.as_id())).send().await.etag(), scene.journal("").await.len());
-        assert_eq!((after, scene.states([&one, &two, &next]).await), (before, ["confirmed", "confirmed", "waitlisted 1"].map(String::from)));
+        assert_eq!(
+            (after, scene.states([&one, &two, &next]).await),
+            (before, ["confirmed", "confirmed", "waitlisted 1"].map(String::from))
+        );
         scene.end().await;
     }
 
@@ -217,7 +250,8 @@ on_both! {
         assert_eq!(scene.states([&two, &next]).await, ["confirmed", "waitlisted 1"], "nothing was written");
         let done = scene.programme("?ifOverfull=waitlist_newest", change).await.expect(200).json;
         assert_eq!((&dry["effects"], dry["dryRun"].clone(), done["dryRun"].clone()), (&done["effects"], json!(true), json!(false)));
-        let mut kinds: Vec<&str> = done["effects"]["changes"].as_array().unwrap().iter().filter_map(|change| change["kind"].as_str()).collect();
+        let mut kinds: Vec<&str> =
+            done["effects"]["changes"].as_array().unwrap().iter().filter_map(|change| change["kind"].as_str()).collect();
         kinds.sort_unstable();
         assert_eq!(kinds, ["registration_demoted", "registration_promoted", "seats_changed", "seats_changed"]);
         assert_eq!(scene.states([&one, &two, &three, &next]).await, ["confirmed", "waitlisted 1", "confirmed", "confirmed"]);

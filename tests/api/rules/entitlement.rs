@@ -56,7 +56,10 @@ on_both! {
     async fn who_waits_has_none_yet(app: App) {
         let scene = Scene::new(app, json!({ "maxSessions": 1, "maxSessionsPerDay": 1 })).await;
         let ada = scene.person().await;
-        let (full, offering) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "14:00-15:00", json!({ "waitlist": { "mode": "offer" } })).await);
+        let (full, offering) = (
+            scene.session("A", "12:00-13:00", json!({})).await,
+            scene.session("B", "14:00-15:00", json!({ "waitlist": { "mode": "offer" } })).await,
+        );
         scene.somebody_in(&full).await;
         let taken = scene.somebody_in(&offering).await;
         scene.wait(&full, &ada).await;

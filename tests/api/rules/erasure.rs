@@ -12,19 +12,23 @@ on_both! {
     async fn all_they_had_ends_and_goes_to_who_waits(app: App) {
         let scene = Scene::new(app, json!({})).await;
         let [ada, bo] = scene.people().await;
-        let (noon, later) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "14:00-15:00", json!({ "waitlist": { "mode": "offer" } })).await);
+        let (noon, later) = (
+            scene.session("A", "12:00-13:00", json!({})).await,
+            scene.session("B", "14:00-15:00", json!({ "waitlist": { "mode": "offer" } })).await,
+        );
         let full = scene.session("C", "16:00-17:00", json!({})).await;
         scene.somebody_in(&full).await;
         let taken = scene.somebody_in(&later).await;
         let (seat, offered, waits) = (scene.seat(&noon, &ada).await, scene.wait(&later, &ada).await, scene.wait(&full, &ada).await);
-        let (next, next_offered, next_in_line) = (scene.wait(&noon, &bo).await, scene.wait(&later, &bo).await, scene.wait(&full, &bo).await);
+        let (next, next_offered, next_in_line) =
+            (scene.wait(&noon, &bo).await, scene.wait(&later, &bo).await, scene.wait(&full, &bo).await);
         scene.cancel(&taken).await;
         assert_eq!(scene.state(&offered).await, "offered");
         let erased = scene.erase(&ada).await.expect(200);
         for registration in [&seat, &offered, &waits] {
             assert_eq!(scene.state(registration).await, "cancelled erased");
         }
-        assert_eq!((scene.state(&next).await.as_str(), scene.state(&next_offered).await.as_str()), ("confirmed", "offered"));
+        assert_eq!(scene.states([&next, &next_offered]).await, ["confirmed", "offered"]);
         assert_eq!(scene.state(&next_in_line).await, "waitlisted 1");
         let journal = scene.app.count("journal").await;
         assert_eq!(scene.erase(&ada).await.expect(200).json, erased.json, "a repeat changes nothing");
@@ -38,7 +42,12 @@ on_both! {
         let bo = scene.app.user("Bo Secret").await;
         let seat = scene.app.book(&session, &bo).await.expect(201).json;
         let person = seat["attendeeId"].as_id();
-        scene.recast(&person, json!({ "affiliation": "Secret Clinic", "country": "NO", "externalReference": "SECRET-1", "category": "expert" })).await;
+        scene
+            .recast(
+                &person,
+                json!({ "affiliation": "Secret Clinic", "country": "NO", "externalReference": "SECRET-1", "category": "expert" }),
+            )
+            .await;
         let erased = scene.erase(&person).await.expect(200).json;
         assert!(!erased.to_string().to_lowercase().contains("secret"), "{erased}");
         assert_eq!((&erased["email"], &erased["userId"], &erased["externalReference"]), (&Value::Null, &Value::Null, &Value::Null));
@@ -90,7 +99,14 @@ on_both! {
         let renamed = json!({ "name": "Ada" });
         scene.app.patch(path).token(&scene.anna.token).if_match("*").merge(&renamed).send().await.problem(409, "attendee_erased");
         let bo = scene.app.user("bo").await;
-        scene.app.post("/v1/me/attendees").token(&bo.token).json(&json!({ "claimCode": code })).send().await.problem(422, "invalid_claim_code");
+        scene
+            .app
+            .post("/v1/me/attendees")
+            .token(&bo.token)
+            .json(&json!({ "claimCode": code }))
+            .send()
+            .await
+            .problem(422, "invalid_claim_code");
         assert_eq!(scene.book(&session, &ada).await.problem(422, "unknown_reference").pointer(), "/attendeeId");
         scene.end().await;
     }
@@ -102,7 +118,7 @@ on_both! {
         let (seat, waits) = (scene.seat(&session, &ada).await, scene.wait(&session, &bo).await);
         scene.app.clock.set(at("2026-03-11T12:00:00Z"));
         scene.erase(&ada).await.expect(200);
-        assert_eq!((scene.state(&seat).await.as_str(), scene.state(&waits).await.as_str()), ("cancelled erased", "waitlisted"));
+        assert_eq!(scene.states([&seat, &waits]).await, ["cancelled erased", "waitlisted"]);
         scene.end().await;
     }
 }

@@ -7,10 +7,16 @@ on_both! {
         let scene = Scene::new(app, json!({ "admission": "attendees_only", "maxSessions": 1 })).await;
         let bo = scene.app.user("bo").await;
         let other = scene.session("A", "12:00-13:00", json!({})).await;
-        let session = scene.session("B", "12:30-13:30", json!({
-            "status": "draft", "capacity": 1, "waitlist": { "mode": "auto", "limit": 1 },
-            "booking": { "categories": ["doctor"], "opensAt": "2026-03-09T08:00:00Z" },
-        })).await;
+        let session = scene
+            .session(
+                "B",
+                "12:30-13:30",
+                json!({
+                    "status": "draft", "capacity": 1, "waitlist": { "mode": "auto", "limit": 1 },
+                    "booking": { "categories": ["doctor"], "opensAt": "2026-03-09T08:00:00Z" },
+                }),
+            )
+            .await;
         let path = format!("/v1/events/{}/attendees", scene.event.as_id());
         let attendee = scene.app.post(path).token(&scene.anna.token).json(&json!({ "name": "Bo" })).send().await.expect(201).json;
         let refused = async |status: u16, code: &str| scene.app.book(&session, &bo).await.problem(status, code);
@@ -37,8 +43,10 @@ on_both! {
         refused(409, "limit_reached").await;
         scene.rules(json!({ "maxSessions": null })).await;
         refused(409, "time_conflict").await;
-        let taken = scene.app.book_with(&session, &scene.anna, json!({ "attendeeId": scene.person_of("doctor").await })).await.expect(201).json;
-        let waits = scene.app.book_with(&session, &scene.anna, json!({ "attendeeId": scene.person_of("doctor").await })).await.expect(201).json;
+        let taken =
+            scene.app.book_with(&session, &scene.anna, json!({ "attendeeId": scene.person_of("doctor").await })).await.expect(201).json;
+        let waits =
+            scene.app.book_with(&session, &scene.anna, json!({ "attendeeId": scene.person_of("doctor").await })).await.expect(201).json;
         refused(409, "waitlist_full").await;
         scene.app.book_with(&session, &bo, json!({ "ifFull": "reject" })).await.problem(409, "session_full");
         scene.cancel(&waits).await;

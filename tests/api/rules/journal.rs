@@ -32,25 +32,34 @@ on_both! {
         let moved = scene.move_to(&later, &first).await;
         moved.problem(409, "session_full");
         let entries = scene.journal(&format!("?sessionId={}", session.as_id())).await;
-        assert_eq!(told(&entries), [
-            ("registration_confirmed", 1, &json!({})),
-            ("registration_waitlisted", 2, &json!({})),
-            ("registration_waitlisted", 3, &json!({})),
-            ("registration_prioritised", 4, &json!({ "from": 0, "to": 3 })),
-            ("registration_cancelled", 5, &json!({ "reason": "by_organiser", "from": "confirmed" })),
-            ("registration_offered", 6, &json!({ "expiresAt": "2026-03-03T08:00:00Z" })),
-            ("registration_accepted", 7, &json!({})),
-            ("seats_changed", 8, &json!({ "from": 1, "to": 2 })),
-            ("registration_promoted", 9, &json!({})),
-            ("registration_demoted", 10, &json!({ "from": "confirmed" })),
-            ("seats_changed", 11, &json!({ "from": 2, "to": 1 })),
-        ]);
+        assert_eq!(
+            told(&entries),
+            [
+                ("registration_confirmed", 1, &json!({})),
+                ("registration_waitlisted", 2, &json!({})),
+                ("registration_waitlisted", 3, &json!({})),
+                ("registration_prioritised", 4, &json!({ "from": 0, "to": 3 })),
+                ("registration_cancelled", 5, &json!({ "reason": "by_organiser", "from": "confirmed" })),
+                ("registration_offered", 6, &json!({ "expiresAt": "2026-03-03T08:00:00Z" })),
+                ("registration_accepted", 7, &json!({})),
+                ("seats_changed", 8, &json!({ "from": 1, "to": 2 })),
+                ("registration_promoted", 9, &json!({})),
+                ("registration_demoted", 10, &json!({ "from": "confirmed" })),
+                ("seats_changed", 11, &json!({ "from": 2, "to": 1 })),
+            ]
+        );
         let offered = &entries[5];
-        assert_eq!((&offered["registrationId"], &offered["attendeeId"], &offered["at"]), (&second["id"], &json!(carla), &json!("2026-03-02T08:00:00Z")));
+        assert_eq!(
+            (&offered["registrationId"], &offered["attendeeId"], &offered["at"]),
+            (&second["id"], &json!(carla), &json!("2026-03-02T08:00:00Z"))
+        );
         assert_eq!((&offered["sessionId"], &offered["sessionCode"]), (&session["id"], &json!("A")));
         assert_eq!((&offered["actorId"], &offered["actorName"]), (&Value::Null, &Value::Null), "it follows from the rules");
         assert_eq!((&entries[4]["actorId"], &entries[4]["actorName"]), (&json!(scene.anna.id), &json!("anna")));
-        assert_eq!((&entries[7]["registrationId"], &entries[7]["attendeeId"], &entries[7]["actorName"]), (&Value::Null, &Value::Null, &json!("anna")));
+        assert_eq!(
+            (&entries[7]["registrationId"], &entries[7]["attendeeId"], &entries[7]["actorName"]),
+            (&Value::Null, &Value::Null, &json!("anna"))
+        );
         scene.end().await;
     }
 
@@ -63,7 +72,10 @@ on_both! {
         let (seat, waits) = (scene.seat(&other, &ada).await, scene.wait(&noon, &ada).await);
         scene.cancel(&taken).await;
         let swapped = &scene.journal(&format!("?sessionId={}&kind=registration_cancelled", other.as_id())).await[0];
-        assert_eq!((&swapped["registrationId"], &swapped["details"]), (&seat["id"], &json!({ "reason": "swapped", "from": "confirmed", "for": waits["id"] })));
+        assert_eq!(
+            (&swapped["registrationId"], &swapped["details"]),
+            (&seat["id"], &json!({ "reason": "swapped", "from": "confirmed", "for": waits["id"] }))
+        );
         let moved = scene.move_to(&later, &waits).await.expect(201).json;
         let left = &scene.journal(&format!("?sessionId={}&sort=-id", noon.as_id())).await[0];
         assert_eq!(left["details"], json!({ "reason": "moved", "from": "confirmed", "for": moved["id"] }));
@@ -76,7 +88,8 @@ on_both! {
         let scene = Scene::new(app, json!({})).await;
         let session = scene.session("A", "12:00-13:00", json!({ "capacity": 0 })).await;
         let program = key(&scene.app, &scene.anna, &scene.event["organisationId"], &["registrations:write"]).await;
-        let wish = json!({ "attendeeId": scene.person().await, "override": { "rules": ["capacity"], "reason": "Badge 17 was sold twice." } });
+        let wish =
+            json!({ "attendeeId": scene.person().await, "override": { "rules": ["capacity"], "reason": "Badge 17 was sold twice." } });
         scene.app.post(registrations(&session)).token(secret(&program)).json(&wish).send().await.expect(201);
         let entry = &scene.journal("").await[0];
         assert_eq!((&entry["actorId"], &entry["actorName"]), (&program["id"], &json!("Program")));
@@ -101,7 +114,10 @@ on_both! {
     async fn it_is_filtered_and_read_in_pages(app: App) {
         let scene = Scene::new(app, json!({})).await;
         let [ada, bo] = scene.people().await;
-        let (one, other) = (scene.session("A", "12:00-13:00", json!({ "capacity": 2 })).await, scene.session("B", "14:00-15:00", json!({ "capacity": 2 })).await);
+        let (one, other) = (
+            scene.session("A", "12:00-13:00", json!({ "capacity": 2 })).await,
+            scene.session("B", "14:00-15:00", json!({ "capacity": 2 })).await,
+        );
         let seat = scene.seat(&one, &ada).await;
         scene.seat(&other, &bo).await;
         scene.app.clock.set(at("2026-03-03T08:00:00Z"));

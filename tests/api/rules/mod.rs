@@ -132,6 +132,11 @@ impl Scene {
         state_of(&self.read(registration).await)
     }
 
+    /// Where each stands.
+    pub async fn states<const N: usize>(&self, registrations: [&Value; N]) -> [String; N] {
+        join_all(registrations.map(|registration| self.state(registration))).await.try_into().expect("as many as were asked about")
+    }
+
     /// Seats taken of a session, and how many wait.
     pub async fn seats(&self, session: &Value) -> (i64, i64) {
         let seats = self.app.availability(session).await;

@@ -42,7 +42,10 @@ on_both! {
     async fn the_old_seat_is_kept_when_the_other_session_is_full(app: App) {
         let scene = Scene::new(app, json!({})).await;
         let [ada, bo] = scene.people().await;
-        let (from, to) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "14:00-15:00", json!({ "waitlist": { "mode": "auto", "limit": 1 } })).await);
+        let (from, to) = (
+            scene.session("A", "12:00-13:00", json!({})).await,
+            scene.session("B", "14:00-15:00", json!({ "waitlist": { "mode": "auto", "limit": 1 } })).await,
+        );
         let (one, other) = (scene.seat(&from, &ada).await, scene.session("C", "16:00-17:00", json!({})).await);
         let two = scene.seat(&other, &bo).await;
         scene.somebody_in(&to).await;
@@ -94,7 +97,8 @@ on_both! {
         let scene = Scene::new(app, json!({ "maxSessions": 2, "maxSessionsPerDay": 1 })).await;
         let ada = scene.person().await;
         let (from, to) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "14:00-15:00", json!({})).await);
-        let (next_day, other_day) = (scene.session("C", "12 12:00-13:00", json!({})).await, scene.session("D", "13 12:00-13:00", json!({})).await);
+        let (next_day, other_day) =
+            (scene.session("C", "12 12:00-13:00", json!({})).await, scene.session("D", "13 12:00-13:00", json!({})).await);
         let seat = scene.seat(&from, &ada).await;
         scene.seat(&next_day, &ada).await;
         scene.book(&to, &ada).await.problem(409, "limit_reached");
@@ -153,7 +157,8 @@ on_both! {
 
     async fn nobody_leaves_a_session_that_has_begun_but_by_an_organiser(app: App) {
         let scene = Scene::new(app, json!({})).await;
-        let (from, to) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "14:00-15:00", json!({ "capacity": 2 })).await);
+        let (from, to) =
+            (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "14:00-15:00", json!({ "capacity": 2 })).await);
         let bo = scene.app.user("bo").await;
         let seat = scene.app.book(&from, &bo).await.expect(201).json;
         scene.app.clock.set(at("2026-03-11T12:00:00Z"));
@@ -180,6 +185,20 @@ on_both! {
         let old = scene.read(&seat).await;
         assert_eq!((state_of(&old).as_str(), &old["movedTo"]), ("cancelled moved", &behind["id"]));
         assert_eq!(scene.seats(&to).await, (1, 0));
+        scene.end().await;
+    }
+
+    async fn nor_into_one_that_has_begun_even_to_a_place_one_has(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let ada = scene.person().await;
+        let (from, to) = (scene.session("A", "14:00-15:00", json!({})).await, scene.session("B", "12:00-14:30", json!({})).await);
+        let taken = scene.somebody_in(&to).await;
+        let (seat, waits) = (scene.seat(&from, &ada).await, scene.wait(&to, &ada).await);
+        scene.cancel(&taken).await;
+        assert_eq!(scene.seats(&to).await, (0, 1));
+        scene.app.clock.set(at("2026-03-11T12:00:00Z"));
+        scene.stays(&to, &seat, (409, "session_started")).await;
+        assert_eq!(scene.state(&waits).await, "waitlisted");
         scene.end().await;
     }
 
@@ -220,7 +239,7 @@ on_both! {
         scene.somebody_in(&from).await;
         let (first, second) = (scene.wait(&from, &ada).await, scene.wait(&from, &bo).await);
         assert_eq!(scene.move_to(&to, &first).await.expect(201).json["status"], "confirmed");
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("cancelled moved", "waitlisted 1"));
+        assert_eq!(scene.states([&first, &second]).await, ["cancelled moved", "waitlisted 1"]);
         assert_eq!(scene.move_to(&from, &second).await.expect(200).json["id"], second["id"], "to where one is, nothing changes");
         assert_eq!(scene.state(&second).await, "waitlisted 1");
         scene.end().await;
@@ -233,7 +252,7 @@ on_both! {
         for answer in join_all([scene.move_to(&other, &ada), scene.move_to(&one, &bo)]).await {
             answer.problem(409, "session_full");
         }
-        assert_eq!((scene.state(&ada).await.as_str(), scene.state(&bo).await.as_str()), ("confirmed", "confirmed"));
+        assert_eq!(scene.states([&ada, &bo]).await, ["confirmed", "confirmed"]);
         scene.end().await;
     }
 }

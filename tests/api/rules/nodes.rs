@@ -108,7 +108,7 @@ async fn what_is_due_is_done_once_whichever_node_looks() {
     scene.app.clock.set(at("2026-03-03T08:00:00Z"));
     let (one, other) = tokio::join!(scene.app.state().watch.settle(), node.state().watch.settle());
     one.and(other).expect("what is due is settled");
-    assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("cancelled offer_expired", "offered"));
+    assert_eq!(scene.states([&first, &second]).await, ["cancelled offer_expired", "offered"]);
     node.act("accept", &second, &scene.anna).await.expect(200);
     assert_eq!(scene.state(&second).await, "confirmed");
     scene.end().await;

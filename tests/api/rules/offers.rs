@@ -81,7 +81,8 @@ on_both! {
             ("2026-03-11T11:29:59Z", json!("2026-03-11T12:00:00Z")),
             ("2026-03-11T11:30:00Z", Value::Null), // No time is left to ask.
         ] {
-            let session = scene.session(&format!("S{}", scene.app.number()), "12:00-13:00", json!({ "waitlist": { "mode": "offer" } })).await;
+            let session =
+                scene.session(&format!("S{}", scene.app.number()), "12:00-13:00", json!({ "waitlist": { "mode": "offer" } })).await;
             let taken = scene.somebody_in(&session).await;
             let waits = scene.wait(&session, &scene.person().await).await;
             scene.app.clock.set(at(now));
@@ -139,7 +140,7 @@ on_both! {
         assert_eq!((state_of(&next).as_str(), &next["offerExpiresAt"]), ("offered", &json!("2026-03-04T08:30:00Z")));
         scene.app.clock.set(at("2026-03-04T08:30:00Z"));
         scene.settle().await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("cancelled offer_expired", "cancelled offer_expired"));
+        assert_eq!(scene.states([&first, &second]).await, ["cancelled offer_expired", "cancelled offer_expired"]);
         scene.end().await;
     }
 
@@ -147,18 +148,19 @@ on_both! {
         let scene = Scene::new(app, json!({})).await;
         let session = scene.session("A", "12:00-13:00", json!({ "capacity": 2, "waitlist": { "mode": "offer" } })).await;
         let (one, other) = (scene.somebody_in(&session).await, scene.somebody_in(&session).await);
-        let [ada, bo, carla] = scene.people().await;
-        let (first, second, third) = (scene.wait(&session, &ada).await, scene.wait(&session, &bo).await, scene.wait(&session, &carla).await);
+        let [ada, bo, carla, dan] = scene.people().await;
+        let (first, second) = (scene.wait(&session, &ada).await, scene.wait(&session, &bo).await);
+        let (third, fourth) = (scene.wait(&session, &carla).await, scene.wait(&session, &dan).await);
         scene.cancel(&one).await;
         scene.app.clock.set(at("2026-03-02T18:00:00Z"));
         scene.cancel(&other).await;
         scene.app.clock.set(at("2026-03-03T08:00:00Z"));
         scene.settle().await;
-        let states = (scene.state(&first).await, scene.state(&second).await, scene.state(&third).await);
-        assert_eq!(states, ("cancelled offer_expired".into(), "offered".into(), "offered".into()));
+        let states = scene.states([&first, &second, &third, &fourth]).await;
+        assert_eq!(states, ["cancelled offer_expired", "offered", "offered", "waitlisted 1"]);
         scene.app.clock.set(at("2026-03-03T18:00:00Z"));
         scene.settle().await;
-        assert_eq!((scene.state(&second).await.as_str(), scene.state(&third).await.as_str()), ("cancelled offer_expired", "offered"));
+        assert_eq!(scene.states([&second, &third, &fourth]).await, ["cancelled offer_expired", "offered", "offered"]);
         scene.end().await;
     }
 
@@ -174,7 +176,7 @@ on_both! {
         scene.app.clock.set(at("2026-03-11T12:00:00Z"));
         scene.accept(&first).await.problem(409, "offer_expired");
         scene.settle().await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("cancelled offer_expired", "waitlisted"));
+        assert_eq!(scene.states([&first, &second]).await, ["cancelled offer_expired", "waitlisted"]);
         scene.end().await;
     }
 
@@ -240,7 +242,7 @@ on_both! {
         assert_eq!(scene.state(&first).await, "offered");
         scene.app.clock.set(at("2026-03-03T08:00:00Z"));
         scene.settle().await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("cancelled offer_expired", "confirmed"));
+        assert_eq!(scene.states([&first, &second]).await, ["cancelled offer_expired", "confirmed"]);
         scene.end().await;
     }
 }

@@ -11,10 +11,14 @@ on_both! {
         for hours in ["12:00-13:00", "12:30-13:30", "11:30-12:01", "11:00-14:00", "12:15-12:45"] {
             let session = scene.session(&hours.replace(':', ""), hours, json!({})).await;
             let refused = scene.book(&session, &ada).await.problem(409, "time_conflict");
-            assert_eq!(refused.json["clash"], json!({
-                "sessionId": noon["id"], "code": "A", "startsAt": "2026-03-11T12:00:00Z", "endsAt": "2026-03-11T13:00:00Z",
-                "registrationId": seat["id"],
-            }), "{hours}");
+            assert_eq!(
+                refused.json["clash"],
+                json!({
+                    "sessionId": noon["id"], "code": "A", "startsAt": "2026-03-11T12:00:00Z", "endsAt": "2026-03-11T13:00:00Z",
+                    "registrationId": seat["id"],
+                }),
+                "{hours}"
+            );
             assert_eq!(scene.seats(&session).await, (0, 0), "a refusal takes nothing");
         }
         // Who gives the seat back is free again.
@@ -76,10 +80,12 @@ on_both! {
         scene.somebody_in(&one).await;
         scene.somebody_in(&other).await;
         let (first, second) = (scene.wait(&one, &ada).await, scene.wait(&other, &ada).await);
-        // Neither does it keep from a seat, nor does a seat end it.
+        // It keeps from no seat, a seat ends it not, and keeps from no more of it.
         let free = scene.session("C", "12:00-13:00", json!({})).await;
         scene.seat(&free, &ada).await;
-        assert_eq!((scene.state(&first).await, scene.state(&second).await), ("waitlisted 1".into(), "waitlisted 1".into()));
+        let third = scene.session("D", "12:00-13:00", json!({ "capacity": 0 })).await;
+        scene.wait(&third, &ada).await;
+        assert_eq!(scene.states([&first, &second]).await, ["waitlisted 1", "waitlisted 1"]);
         scene.end().await;
     }
 

@@ -62,9 +62,15 @@ on_both! {
         let seat = scene.seat(&session, &ada).await;
         let waits = scene.wait(&session, &bo).await;
         let beyond = scene.pass(&["capacity"], &session, &carla).await.expect(201).json;
-        assert_eq!((&beyond["seq"], scene.app.availability(&session).await), (&json!(3), json!({
-            "sessionId": session["id"], "capacity": 1, "taken": 2, "available": 0, "waitlisted": 1
-        })));
+        assert_eq!(
+            (&beyond["seq"], scene.app.availability(&session).await),
+            (
+                &json!(3),
+                json!({
+                    "sessionId": session["id"], "capacity": 1, "taken": 2, "available": 0, "waitlisted": 1
+                })
+            )
+        );
         scene.cancel(&seat).await;
         scene.settle().await;
         assert_eq!((scene.state(&waits).await.as_str(), scene.seats(&session).await), ("waitlisted 1", (1, 1)));
@@ -89,7 +95,8 @@ on_both! {
         let [ada, bo, carla] = scene.people().await;
         let session = scene.session("A", "12:00-13:00", json!({ "waitlist": { "mode": "offer" } })).await;
         let taken = scene.somebody_in(&session).await;
-        let (first, second, third) = (scene.wait(&session, &ada).await, scene.wait(&session, &bo).await, scene.wait(&session, &carla).await);
+        let (first, second, third) =
+            (scene.wait(&session, &ada).await, scene.wait(&session, &bo).await, scene.wait(&session, &carla).await);
         scene.pass(&["overlap"], &session, &bo).await.problem(409, "session_full");
         let confirmed = scene.pass(&["capacity"], &session, &bo).await.expect(200).json;
         assert_eq!((&confirmed["id"], &confirmed["seq"], &confirmed["status"]), (&second["id"], &second["seq"], &json!("confirmed")));
@@ -98,9 +105,27 @@ on_both! {
         scene.cancel(&taken).await;
         assert_eq!(scene.state(&first).await, "offered");
         let confirmed = scene.pass(&["window"], &session, &ada).await.expect(200).json;
-        assert_eq!((state_of(&confirmed).as_str(), &confirmed["offerExpiresAt"], scene.seats(&session).await), ("confirmed", &Value::Null, (1, 1)));
+        assert_eq!(
+            (state_of(&confirmed).as_str(), &confirmed["offerExpiresAt"], scene.seats(&session).await),
+            ("confirmed", &Value::Null, (1, 1))
+        );
         assert_eq!(scene.pass(&["capacity"], &session, &ada).await.expect(200).json, confirmed, "a repeat changes nothing");
         assert_eq!(scene.state(&third).await, "waitlisted 1");
+        scene.end().await;
+    }
+
+    async fn who_waits_gets_it_by_the_other_rules(app: App) {
+        let scene = Scene::new(app, json!({ "maxSessions": 1 })).await;
+        let ada = scene.person().await;
+        let full = scene.session("A", "12:00-13:00", json!({ "capacity": 0 })).await;
+        let beside = scene.session("B", "12:30-13:30", json!({})).await;
+        let waits = scene.wait(&full, &ada).await;
+        scene.seat(&beside, &ada).await;
+        scene.pass(&["capacity", "window", "overlap"], &full, &ada).await.problem(409, "limit_reached");
+        scene.pass(&["capacity", "window", "entitlement"], &full, &ada).await.problem(409, "time_conflict");
+        assert_eq!(scene.state(&waits).await, "waitlisted 1");
+        scene.pass(&["capacity", "overlap", "entitlement"], &full, &ada).await.expect(200);
+        assert_eq!(scene.state(&waits).await, "confirmed");
         scene.end().await;
     }
 
@@ -113,7 +138,10 @@ on_both! {
         scene.pass(&["capacity"], &session, &bo).await.expect(201);
         let entries = scene.journal("?kind=registration_confirmed").await;
         for (entry, (person, rules)) in entries.iter().zip([(&ada, json!(["capacity", "overlap"])), (&bo, json!(["capacity"]))]) {
-            assert_eq!((&entry["attendeeId"], &entry["actorId"], &entry["actorName"]), (&json!(person), &json!(scene.anna.id), &json!("anna")));
+            assert_eq!(
+                (&entry["attendeeId"], &entry["actorId"], &entry["actorName"]),
+                (&json!(person), &json!(scene.anna.id), &json!("anna"))
+            );
             assert_eq!(entry["details"], json!({ "override": rules, "reason": "The chair asked." }));
         }
         assert_eq!(entries.len(), 2);
@@ -138,7 +166,11 @@ on_both! {
         for user in &others {
             for wish in [json!({ "override": { "rules": ["capacity"], "reason": "I want to." } }), json!({ "priority": 5 })] {
                 scene.app.book_with(&session, user, wish.clone()).await.problem(403, "forbidden");
-                scene.app.book_with(&session, user, overlay(wish, json!({ "attendeeId": waits["attendeeId"] }))).await.problem(403, "forbidden");
+                scene
+                    .app
+                    .book_with(&session, user, overlay(wish, json!({ "attendeeId": waits["attendeeId"] })))
+                    .await
+                    .problem(403, "forbidden");
             }
             let path = format!("/v1/registrations/{}", waits.as_id());
             prioritise.push(scene.app.patch(path).token(&user.token).merge(&json!({ "priority": 5 })).send().await);
@@ -146,7 +178,8 @@ on_both! {
         prioritise.into_iter().for_each(|answer| drop(answer.problem(403, "forbidden")));
         assert_eq!(scene.app.registration(&waits, &bo).await, waits);
         // An organiser also for themselves.
-        let own = scene.app.book_with(&session, &scene.anna, json!({ "override": { "rules": ["capacity"], "reason": "I chair it." } })).await;
+        let own =
+            scene.app.book_with(&session, &scene.anna, json!({ "override": { "rules": ["capacity"], "reason": "I chair it." } })).await;
         assert_eq!(own.expect(201).json["status"], "confirmed");
         scene.end().await;
     }

@@ -46,7 +46,7 @@ on_both! {
         assert_eq!(scene.state(&first).await, "waitlisted 1");
         scene.app.clock.set(at("2026-03-09T08:00:00Z"));
         scene.settle().await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("confirmed", "waitlisted 1"));
+        assert_eq!(scene.states([&first, &second]).await, ["confirmed", "waitlisted 1"]);
         let late = scene.wait(&session, &expert).await;
         assert_eq!(state_of(&late), "waitlisted 2", "from then on they are nobody's");
         scene.end().await;
@@ -61,7 +61,8 @@ on_both! {
         ]);
         let session = scene.session("A", "12:00-13:00", json!({ "capacity": 2, "pools": pools })).await;
         let (first, second) = (scene.wait(&session, &ada).await, scene.wait(&session, &bo).await);
-        for (now, states) in [("2026-03-09T08:00:00Z", ("confirmed", "waitlisted 1")), ("2026-03-10T08:00:00Z", ("confirmed", "confirmed"))] {
+        for (now, states) in [("2026-03-09T08:00:00Z", ("confirmed", "waitlisted 1")), ("2026-03-10T08:00:00Z", ("confirmed", "confirmed"))]
+        {
             scene.app.clock.set(at(now));
             scene.settle().await;
             assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), states, "{now}");
@@ -77,9 +78,27 @@ on_both! {
         let (of_expert, of_ada) = (scene.seat(&session, &one).await, scene.seat(&session, &ada).await);
         let (first, second) = (scene.wait(&session, &bo).await, scene.wait(&session, &two).await);
         scene.cancel(&of_expert).await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("waitlisted 1", "confirmed"));
+        assert_eq!(scene.states([&first, &second]).await, ["waitlisted 1", "confirmed"]);
         scene.cancel(&of_ada).await;
         assert_eq!(scene.state(&first).await, "confirmed");
+        scene.end().await;
+    }
+
+    async fn what_is_held_is_counted_anew_after_each_seat(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let (one, two) = (scene.person_of("expert").await, scene.person_of("expert").await);
+        let [ada, bo] = scene.people().await;
+        let session = scene.session("A", "12:00-13:00", json!({ "capacity": 0, "pools": [{ "category": "expert", "seats": 1 }] })).await;
+        let mut waits = Vec::new();
+        for person in [&ada, &one, &bo, &two] {
+            waits.push(scene.wait(&session, person).await);
+        }
+        scene.edit(&session, json!({ "capacity": 3 })).await;
+        let mut states = Vec::new();
+        for wait in &waits {
+            states.push(scene.state(wait).await);
+        }
+        assert_eq!(states, ["confirmed", "confirmed", "confirmed", "waitlisted 1"]);
         scene.end().await;
     }
 
@@ -97,6 +116,12 @@ on_both! {
         let waits = scene.wait(&session, &bo).await;
         scene.edit(&session, json!({ "pools": [] })).await;
         assert_eq!(scene.state(&waits).await, "confirmed");
+        scene.cancel(&waits).await;
+        scene.edit(&session, json!({ "pools": [{ "category": "expert", "seats": 1, "releasesAt": "2026-03-09T08:00:00Z" }] })).await;
+        let waits = scene.wait(&session, &bo).await;
+        scene.app.clock.set(at("2026-03-09T08:00:00Z"));
+        scene.settle().await;
+        assert_eq!(scene.state(&waits).await, "confirmed");
         scene.end().await;
     }
 
@@ -109,7 +134,7 @@ on_both! {
         // Ada's seat counts towards the pool from now on, so that one is free for everybody.
         scene.recast(&ada, json!({ "category": "expert" })).await;
         scene.settle().await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("confirmed", "waitlisted 1"));
+        assert_eq!(scene.states([&first, &second]).await, ["confirmed", "waitlisted 1"]);
         scene.recast(&carla, json!({ "category": "expert" })).await;
         scene.settle().await;
         assert_eq!(scene.state(&second).await, "confirmed");

@@ -25,7 +25,11 @@ on_both! {
         }
         assert_eq!(scene.seats(&session).await, (0, 0));
         let journal = scene.app.count("journal").await;
-        assert_eq!(scene.app.post(&cancel).token(&scene.anna.token).send().await.expect(200).etag(), cancelled.etag(), "a repeat changes nothing");
+        assert_eq!(
+            scene.app.post(&cancel).token(&scene.anna.token).send().await.expect(200).etag(),
+            cancelled.etag(),
+            "a repeat changes nothing"
+        );
         assert_eq!(scene.app.count("journal").await, journal);
         scene.app.act("accept", &offered, &scene.anna).await.problem(409, "registration_cancelled");
         scene.book(&session, &ada).await.problem(409, "session_cancelled");
@@ -61,7 +65,10 @@ on_both! {
 
     async fn other_hours_leave_everybody_where_they_are_and_tell_who_clashes(app: App) {
         let scene = Scene::new(app, json!({})).await;
-        let (noon, later) = (scene.session("A", "12:00-13:00", json!({ "capacity": 3 })).await, scene.session("B", "14:00-15:00", json!({ "capacity": 3 })).await);
+        let (noon, later) = (
+            scene.session("A", "12:00-13:00", json!({ "capacity": 3 })).await,
+            scene.session("B", "14:00-15:00", json!({ "capacity": 3 })).await,
+        );
         let [ada, bo, carla] = scene.people().await;
         for (person, name) in [(&ada, "Ada"), (&bo, "Bo"), (&carla, "Carla")] {
             scene.recast(person, json!({ "name": name })).await;
@@ -72,12 +79,14 @@ on_both! {
         assert_eq!(scene.clashes(&noon, "").await.expect(200).json["items"], json!([]));
 
         let hours = json!({ "startsAt": "2026-03-11T14:30:00Z", "endsAt": "2026-03-11T15:30:00Z" });
-        let clash = |held: &Value, name: &str, other: &Value| json!({
-            "registrationId": held["id"], "attendee": { "id": held["attendeeId"], "name": name },
-            "session": {
-                "id": later["id"], "code": "B", "startsAt": "2026-03-11T14:00:00Z", "endsAt": "2026-03-11T15:00:00Z", "registrationId": other["id"],
-            },
-        });
+        let clash = |held: &Value, name: &str, other: &Value| {
+            json!({
+                "registrationId": held["id"], "attendee": { "id": held["attendeeId"], "name": name },
+                "session": {
+                    "id": later["id"], "code": "B", "startsAt": "2026-03-11T14:00:00Z", "endsAt": "2026-03-11T15:00:00Z", "registrationId": other["id"],
+                },
+            })
+        };
         let expected = [clash(&seat, "Ada", &other), clash(&seat_of_bo, "Bo", &other_of_bo)];
         let preview = scene.edit_with("?preview=true", &noon, hours.clone()).await.expect(200).json;
         assert_eq!((&preview["clashCount"], &preview["clashes"]), (&json!(2), &json!(expected)));
@@ -104,7 +113,10 @@ on_both! {
         let path = format!("/v1/sessions/{}", session.as_id());
         let delete = || scene.app.delete(&path).token(&scene.anna.token).if_match("*").send();
         let refused = delete().await.problem(409, "has_registrations");
-        assert_eq!((&refused.json["registrations"], &refused.json["sessions"]), (&json!(1), &json!([{ "id": session["id"], "code": "A" }])));
+        assert_eq!(
+            (&refused.json["registrations"], &refused.json["sessions"]),
+            (&json!(1), &json!([{ "id": session["id"], "code": "A" }]))
+        );
         scene.cancel(&waits).await;
         delete().await.expect(204);
         scene.app.get(&path).send().await.problem(404, "not_found");

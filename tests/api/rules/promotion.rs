@@ -28,13 +28,13 @@ on_both! {
         let scene = Scene::new(app, json!({})).await;
         let Noon { noon, taken, seat, ada, bo, carla, .. } = Noon::set(&scene).await;
         scene.cancel(&taken).await;
-        assert_eq!((scene.state(&ada).await.as_str(), scene.state(&bo).await.as_str()), ("waitlisted 1", "confirmed"));
-        assert_eq!((scene.state(&seat).await.as_str(), scene.state(&carla).await.as_str()), ("confirmed", "waitlisted 1"));
+        assert_eq!(scene.states([&ada, &bo]).await, ["waitlisted 1", "confirmed"]);
+        assert_eq!(scene.states([&seat, &carla]).await, ["confirmed", "waitlisted 1"]);
         // They keep their place, and have the next seat once they can.
         let latest = scene.wait(&noon, &scene.person().await).await;
         scene.cancel(&seat).await;
         scene.cancel(&bo).await;
-        assert_eq!((scene.state(&ada).await.as_str(), scene.state(&latest).await.as_str()), ("confirmed", "waitlisted 1"));
+        assert_eq!(scene.states([&ada, &latest]).await, ["confirmed", "waitlisted 1"]);
         scene.end().await;
     }
 
@@ -42,7 +42,7 @@ on_both! {
         let scene = Scene::new(app, json!({ "onPromotionClash": "swap" })).await;
         let Noon { noon, other, taken, seat, ada, bo, carla } = Noon::set(&scene).await;
         scene.cancel(&taken).await;
-        assert_eq!((scene.state(&ada).await.as_str(), scene.state(&bo).await.as_str()), ("confirmed", "waitlisted 1"));
+        assert_eq!(scene.states([&ada, &bo]).await, ["confirmed", "waitlisted 1"]);
         assert_eq!(scene.state(&seat).await, "cancelled swapped");
         scene.settle().await;
         assert_eq!(scene.state(&carla).await, "confirmed", "the seat that was given up goes to who waits for it");
@@ -66,7 +66,7 @@ on_both! {
         scene.cancel(&taken).await;
         scene.settle().await;
         for (seat, wait) in &seats {
-            assert_eq!((scene.state(seat).await.as_str(), scene.state(wait).await.as_str()), ("cancelled swapped", "confirmed"));
+            assert_eq!(scene.states([seat, wait]).await, ["cancelled swapped", "confirmed"]);
         }
         assert_eq!(scene.seats(&sessions[6]).await, (0, 0));
         scene.end().await;
@@ -77,7 +77,7 @@ on_both! {
         let Noon { taken, seat, ada, bo, .. } = Noon::set(&scene).await;
         scene.check_in(&seat).await;
         scene.cancel(&taken).await;
-        assert_eq!((scene.state(&seat).await.as_str(), scene.state(&ada).await.as_str()), ("confirmed", "waitlisted 1"));
+        assert_eq!(scene.states([&seat, &ada]).await, ["confirmed", "waitlisted 1"]);
         assert_eq!(scene.state(&bo).await, "confirmed");
         scene.end().await;
     }
@@ -90,7 +90,8 @@ on_both! {
         let waits = [scene.wait(&noon, &ada).await, scene.wait(&other, &ada).await];
         let next = [scene.wait(&noon, &bo).await, scene.wait(&other, &bo).await];
         tokio::join!(scene.cancel(&one), scene.cancel(&two));
-        let mut states = [scene.state(&waits[0]).await, scene.state(&waits[1]).await, scene.state(&next[0]).await, scene.state(&next[1]).await];
+        let mut states =
+            [scene.state(&waits[0]).await, scene.state(&waits[1]).await, scene.state(&next[0]).await, scene.state(&next[1]).await];
         states.sort();
         assert_eq!(states, ["confirmed", "confirmed", "waitlisted 1", "waitlisted 1"]);
         assert_eq!((scene.seats(&noon).await, scene.seats(&other).await), ((1, 1), (1, 1)));
@@ -105,7 +106,7 @@ on_both! {
         let (first, second) = (scene.wait(&full, &ada).await, scene.wait(&full, &bo).await);
         scene.seat(&later, &ada).await;
         scene.cancel(&taken).await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("waitlisted 1", "confirmed"));
+        assert_eq!(scene.states([&first, &second]).await, ["waitlisted 1", "confirmed"]);
         scene.end().await;
     }
 
@@ -116,7 +117,7 @@ on_both! {
         let (first, second) = (scene.wait(&session, &ada).await, scene.wait(&session, &bo).await);
         scene.recast(&ada, json!({ "category": "nurse" })).await;
         scene.edit(&session, json!({ "capacity": 2 })).await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("waitlisted 1", "confirmed"));
+        assert_eq!(scene.states([&first, &second]).await, ["waitlisted 1", "confirmed"]);
         scene.end().await;
     }
 
@@ -154,7 +155,7 @@ on_both! {
         let taken = scene.somebody_in(&offering).await;
         let (offered, waits) = (scene.wait(&offering, &ada).await, scene.wait(&beside, &ada).await);
         scene.cancel(&taken).await;
-        assert_eq!((scene.state(&offered).await.as_str(), scene.state(&waits).await.as_str()), ("offered", "waitlisted 1"));
+        assert_eq!(scene.states([&offered, &waits]).await, ["offered", "waitlisted 1"]);
         scene.app.act("accept", &offered, &scene.anna).await.expect(200);
         assert_eq!(scene.state(&waits).await, "cancelled withdrawn");
         scene.end().await;

@@ -30,7 +30,7 @@ on_both! {
         assert_eq!((state_of(&third).as_str(), &third["seq"], &third["priority"]), ("waitlisted 1", &json!(3), &json!(5)));
         let fourth = scene.book_with(&session, &dan, json!({ "priority": 5 })).await.expect(201).json;
         assert_eq!(state_of(&fourth), "waitlisted 2", "of equals the first");
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("waitlisted 3", "waitlisted 4"));
+        assert_eq!(scene.states([&first, &second]).await, ["waitlisted 3", "waitlisted 4"]);
         let path = format!("/v1/registrations/{}", second.as_id());
         let prioritise = |priority: i64| scene.app.patch(&path).token(&scene.anna.token).merge(&json!({ "priority": priority })).send();
         let changed = prioritise(9).await.expect(200).json;
@@ -57,7 +57,7 @@ on_both! {
         assert!(second["createdAt"].as_str() < first["createdAt"].as_str());
         assert_eq!(state_of(&second), "waitlisted 2");
         scene.cancel(&taken).await;
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("confirmed", "waitlisted 1"));
+        assert_eq!(scene.states([&first, &second]).await, ["confirmed", "waitlisted 1"]);
         scene.end().await;
     }
 
@@ -68,8 +68,12 @@ on_both! {
         scene.wait(&session, &scene.person().await).await;
         let bo = scene.app.user("bo").await;
         let waits = scene.app.book(&session, &bo).await.expect(201).json;
-        let mine = async || scene.app.get("/v1/me/registrations").token(&bo.token).send().await.expect(200).json["items"][0]["position"].clone();
-        assert_eq!((&waits["position"], mine().await, &scene.app.registration(&waits, &bo).await["position"]), (&json!(2), json!(2), &json!(2)));
+        let mine =
+            async || scene.app.get("/v1/me/registrations").token(&bo.token).send().await.expect(200).json["items"][0]["position"].clone();
+        assert_eq!(
+            (&waits["position"], mine().await, &scene.app.registration(&waits, &bo).await["position"]),
+            (&json!(2), json!(2), &json!(2))
+        );
         scene.cancel(&taken).await;
         assert_eq!((mine().await, &scene.app.registration(&waits, &bo).await["position"]), (json!(1), &json!(1)));
         scene.app.clock.set(at("2026-03-11T12:00:00Z"));
@@ -129,7 +133,7 @@ on_both! {
         scene.cancel(&seat).await;
         assert_eq!(scene.state(&first).await, "offered");
         scene.app.act("decline", &first, &scene.anna).await.expect(200);
-        assert_eq!((scene.state(&first).await.as_str(), scene.state(&second).await.as_str()), ("cancelled declined", "offered"));
+        assert_eq!(scene.states([&first, &second]).await, ["cancelled declined", "offered"]);
         // Alone in the world, and still not.
         scene.app.act("decline", &second, &scene.anna).await.expect(200);
         scene.settle().await;
@@ -141,7 +145,8 @@ on_both! {
 
     async fn one_who_can_is_found_behind_many_who_cannot(app: App) {
         let scene = Scene::new(app, json!({})).await;
-        let (noon, other) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "12:00-13:00", json!({ "capacity": 60 })).await);
+        let (noon, other) =
+            (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "12:00-13:00", json!({ "capacity": 60 })).await);
         let taken = scene.somebody_in(&noon).await;
         let busy = scene.people::<60>().await;
         join_all(busy.iter().map(|person| scene.seat(&other, person))).await;

@@ -58,16 +58,27 @@ on_both! {
         let before = scene.written().await;
         let plan = scene.wish("plan", &ada, &list).await;
         assert_eq!(scene.written().await, before);
-        assert_eq!(verdicts(&plan), ["confirmed", "time_conflict", "waitlisted", "session_full", "not_found", "confirmed", "booking_not_open"]);
+        assert_eq!(
+            verdicts(&plan),
+            ["confirmed", "time_conflict", "waitlisted", "session_full", "not_found", "confirmed", "booking_not_open"]
+        );
         assert_eq!((&plan[2]["position"], &plan[5]["registrationId"]), (&json!(1), &seat["id"]));
         assert_eq!(plan[1]["problem"]["clash"]["code"], "A", "each in the light of those before it");
         assert_eq!(plan[6]["problem"]["opensAt"], "2026-03-09T08:00:00Z");
 
         let booked = scene.wish("bookings", &ada, &list).await;
-        assert_eq!(results(&booked), [
-            (201, "confirmed"), (409, "time_conflict"), (201, "waitlisted"), (409, "session_full"), (404, "not_found"), (200, "confirmed"),
-            (409, "booking_not_open"),
-        ]);
+        assert_eq!(
+            results(&booked),
+            [
+                (201, "confirmed"),
+                (409, "time_conflict"),
+                (201, "waitlisted"),
+                (409, "session_full"),
+                (404, "not_found"),
+                (200, "confirmed"),
+                (409, "booking_not_open"),
+            ]
+        );
         assert_eq!((&booked[2]["registration"]["position"], &booked[5]["registration"]["id"]), (&json!(1), &seat["id"]));
         assert_eq!((scene.seats(&free).await, scene.seats(&full).await), ((1, 0), (1, 1)));
         scene.end().await;
@@ -77,7 +88,8 @@ on_both! {
         let scene = Scene::new(app, json!({ "maxSessions": 2 })).await;
         let [ada, bo] = scene.people().await;
         let seats = json!({ "capacity": 9 });
-        let (one, beside) = (scene.session("A", "12:00-13:00", seats.clone()).await, scene.session("B", "12:30-13:30", seats.clone()).await);
+        let (one, beside) =
+            (scene.session("A", "12:00-13:00", seats.clone()).await, scene.session("B", "12:30-13:30", seats.clone()).await);
         let (later, latest) = (scene.session("C", "14:00-15:00", seats.clone()).await, scene.session("D", "16:00-17:00", seats).await);
         for (person, list, expected) in [
             (&ada, [&one, &beside, &later, &latest], ["confirmed", "time_conflict", "confirmed", "limit_reached"]),
@@ -116,7 +128,10 @@ on_both! {
             scene.app.post(&path).token(&scene.anna.token).header("idempotency-key", "\"a-list\"").json(&body).send()
         };
         let first = call(&ada).await.expect(200);
-        assert_eq!((results(first.json["items"].as_array().unwrap()), first.header("idempotency-replayed")), (vec![(201, "confirmed")], None));
+        assert_eq!(
+            (results(first.json["items"].as_array().unwrap()), first.header("idempotency-replayed")),
+            (vec![(201, "confirmed")], None)
+        );
         scene.cancel(&first.json["items"][0]["registration"]).await;
         let again = call(&ada).await.expect(200);
         assert_eq!((&again.json, again.header("idempotency-replayed")), (&first.json, Some("true")));
