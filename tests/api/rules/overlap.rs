@@ -111,18 +111,21 @@ async fn of_two_bookings_through_two_nodes_one_is_refused() {
     let Some(app) = App::on_postgres().await else { return };
     let scene = Scene::new(app, json!({})).await;
     let node = scene.app.another_node().await;
-    let seats = json!({ "capacity": 40 });
+    let seats = json!({ "capacity": 9 });
     let sessions = [scene.session("A", "12:00-13:00", seats.clone()).await, scene.session("B", "12:30-13:30", seats).await];
-    let people = scene.people::<40>().await;
-    let nodes = [&scene.app, &node];
-    let calls = people.iter().flat_map(|person| {
+    for person in scene.people::<4>().await {
+        // Both nodes have begun, and read what there is, before either can write.
+        let mut held = HeldBack::begin(&scene.app, "registrations").await;
         let wish = json!({ "attendeeId": person });
-        [0, 1].map(|way| nodes[way].book_with(&sessions[way], &scene.anna, wish.clone()))
-    });
-    for both in join_all(calls).await.chunks(2) {
-        let mut statuses = [both[0].status, both[1].status];
+        let both =
+            join_all([scene.app.book_with(&sessions[0], &scene.anna, wish.clone()), node.book_with(&sessions[1], &scene.anna, wish)]);
+        let (answers, ()) = tokio::join!(both, async {
+            held.until_waiting(2).await;
+            held.end().await;
+        });
+        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
-        assert_eq!(statuses, [201, 409], "{} {}", both[0].text, both[1].text);
+        assert_eq!(statuses, [201, 409], "{} {}", answers[0].text, answers[1].text);
     }
     scene.end().await;
 }

@@ -9,6 +9,7 @@ mod fixtures;
 mod postgres;
 mod process;
 mod registrations;
+mod waiting;
 
 pub use app::App;
 pub use client::{Answer, Call};
@@ -19,6 +20,7 @@ pub use plenary::clock::Timestamp;
 pub use process::{Served, plenary, run};
 pub use registrations::{assert_rush, registrations};
 pub use serde_json::{Value, json};
+pub use waiting::{HeldBack, until};
 
 /// Turns `async fn name(app: App) { … }` into the tests `name::sqlite` and `name::postgres`. With other settings:
 /// `async fn name(app: App, |config| config.worker_threads = 2) { … }`.
