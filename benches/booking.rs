@@ -9,6 +9,7 @@
 
 mod support;
 
+use serde_json::json;
 use support::{
     Flags,
     client::{Client, Wire, request},
@@ -75,13 +76,25 @@ impl Bench {
         let hot = self.measure("hot", count, |user| (round.hot, user, BODY), &[201]);
         let spread = self.measure("spread", count, |user| (round.spread[user % round.spread.len()], user, BODY), &[201]);
         let sells_out = self.measure("sold out", count, |user| (round.sells_out, user, BODY), &[201, 409]);
+        if sells_out.is_some() {
+            // Of those who ask now 500 have a seat already.
+            self.measure("full", count, |user| (round.sells_out, user, BODY), &[200, 409]);
+        }
         let waits = self.measure("waitlist", count, |user| (round.waits, user, BODY_TO_WAIT), &[201]);
         let naive = self.naive(&round, count.div_ceil(NAIVE_PART));
         if hot.is_some() {
             self.measure("repeated", count, |user| (round.hot, user, BODY), &[200]);
         }
-        let cancelled = self.cancel(&round);
-        self.check(&round, [hot, spread, sells_out, waits, naive], cancelled);
+        let moved = self.change(
+            "move",
+            round.hot,
+            |id| format!("/v1/registrations/{id}/move"),
+            Some(&json!({ "sessionId": round.target }).to_string()),
+            201,
+        );
+        let from = if moved.is_some() { round.target } else { round.hot };
+        let cancelled = self.change("cancel", from, |id| format!("/v1/registrations/{id}/cancel"), None, 200);
+        self.check(&round, [hot, spread, sells_out, waits, naive], (moved, cancelled));
     }
 
     fn bare(&mut self, count: usize) {
@@ -139,16 +152,22 @@ impl Bench {
         Some(made)
     }
 
-    /// Cancels the bookings of the hot session, each by its owner; how many.
-    fn cancel(&mut self, round: &Round) -> Option<usize> {
-        if !self.flags.wants("cancel") || !self.flags.wants("hot") {
+    /// Does something with each registration of a session, by its owner; with how many.
+    fn change(
+        &mut self,
+        name: &'static str,
+        session: Uuid,
+        path: impl Fn(&str) -> String,
+        body: Option<&str>,
+        status: u16,
+    ) -> Option<usize> {
+        if !self.flags.wants(name) || !self.flags.wants("hot") {
             return None;
         }
-        let wire =
-            |(user, id): (usize, String)| request("POST", &format!("/v1/registrations/{id}/cancel"), Some(&self.tokens[user]), &[], None);
-        let requests: Vec<Wire> = self.server.registrations(&self.client, round.hot).into_iter().map(wire).collect();
+        let wire = |(user, id): (usize, String)| request("POST", &path(&id), Some(&self.tokens[user]), &[], body);
+        let requests: Vec<Wire> = self.server.registrations(&self.client, session).into_iter().map(wire).collect();
         let count = requests.len();
-        self.engine_load("cancel", requests, &[200]);
+        self.engine_load(name, requests, &[status]);
         Some(count)
     }
 
@@ -168,12 +187,19 @@ impl Bench {
     }
 
     /// Every booking that was answered is in the database, and nothing else.
-    fn check(&self, round: &Round, [hot, spread, sells_out, waits, naive]: [Option<usize>; 5], cancelled: Option<usize>) {
+    fn check(
+        &self,
+        round: &Round,
+        [hot, spread, sells_out, waits, naive]: [Option<usize>; 5],
+        (moved, cancelled): (Option<usize>, Option<usize>),
+    ) {
         let counts = self.server.check(&self.client, round.event);
         let of = |session: Uuid| counts[&session];
         let made = |answered: Option<usize>| answered.unwrap_or(0) as i64;
-        assert_eq!(of(round.hot).confirmed, made(hot) - made(cancelled), "bookings of the hot session");
-        assert_eq!(of(round.hot).cancelled, made(cancelled), "cancellations");
+        let left = if moved.is_some() { made(moved) } else { made(cancelled) };
+        assert_eq!((of(round.hot).confirmed, of(round.hot).cancelled), (made(hot) - left, left), "bookings of the hot session");
+        let ended = if moved.is_some() { made(cancelled) } else { 0 };
+        assert_eq!((of(round.target).confirmed, of(round.target).cancelled), (made(moved) - ended, ended), "whoever moved");
         assert_eq!(round.spread.iter().map(|session| of(*session).confirmed).sum::<i64>(), made(spread), "bookings of 100 sessions");
         assert_eq!(of(round.sells_out).confirmed, made(sells_out), "bookings of the session that sells out");
         assert!(sells_out.is_none_or(|made| made as i64 == SEATS.min(self.tokens.len() as i64)), "as many bookings as seats");
@@ -198,9 +224,12 @@ impl Bench {
         report.ratio("hot_ratio", "hot", "no-op");
         report.ratio("spread_ratio", "spread", "no-op");
         report.ratio("soldout_ratio", "sold out", "no-op");
+        report.ratio("full_ratio", "full", "no-op");
         report.ratio("waitlist_ratio", "waitlist", "no-op");
         report.ratio("repeated_ratio", "repeated", "no-op");
         report.ratio("cancel_ratio", "cancel", "no-op");
+        report.ratio("cancel_to_booking", "cancel", "hot");
+        report.ratio("move_to_booking", "move", "hot");
         report.ratio("hot_to_naive", "hot", "naive");
         report.ratio_p99("hot_p99_ratio", "hot", "no-op");
     }

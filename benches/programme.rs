@@ -1,5 +1,5 @@
-//! Reading the programme: the list of 100 sessions with their parts, and their availability, against a bare actix
-//! that serves the same bytes from memory.
+//! Reading the programme: the list of 100 sessions with their parts (plain, compressed, by somebody signed in, and when
+//! the client has it already), and their availability, against a bare actix that serves the same bytes from memory.
 //!
 //! ```text
 //! cargo bench --bench programme
@@ -9,6 +9,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::io::Read;
 use support::{
     client::{Client, request},
     database::Database,
@@ -44,15 +45,18 @@ fn main() {
     let availability = format!("/v1/events/{event}/availability");
     let get = |path: &str, extra: &[&str]| request("GET", path, None, extra, None);
     let plain = client.ask(server.address, &get(&list, &[]));
-    let gzip = client.ask(server.address, &get(&list, &["accept-encoding: gzip"]));
     let tag = plain.header("etag").expect("an entity tag").to_owned();
-    println!(
-        "the list has {} bytes, asked for gzip it has {} ({})",
-        plain.body.len(),
-        gzip.body.len(),
-        gzip.header("content-encoding").unwrap_or("not compressed")
-    );
-    server.set_static(&client, "list", &String::from_utf8(plain.expect(200)).expect("JSON"));
+    let bytes = plain.expect(200);
+    print!("the list has {} bytes", bytes.len());
+    for coding in ["gzip", "br"] {
+        let answer = client.ask(server.address, &get(&list, &[&format!("accept-encoding: {coding}")]));
+        assert_eq!(answer.header("content-encoding"), Some(coding), "{}", answer.head);
+        let encoded = answer.expect(200);
+        print!(", {} in {coding}", encoded.len());
+        assert!(decode(coding, &encoded) == bytes, "{coding} decodes to other bytes");
+    }
+    println!();
+    server.set_static(&client, "list", &String::from_utf8(bytes).expect("JSON"));
     let seats = client.ask(server.address, &get(&availability, &[])).expect(200);
     server.set_static(&client, "availability", &String::from_utf8(seats).expect("JSON"));
 
@@ -61,6 +65,8 @@ fn main() {
         ("static", server.bare, get("/static/list", &[]), 200),
         ("list", server.address, get(&list, &[]), 200),
         ("gzip", server.address, get(&list, &["accept-encoding: gzip"]), 200),
+        ("br", server.address, get(&list, &["accept-encoding: br"]), 200),
+        ("signed in", server.address, request("GET", &list, Some(&token), &["accept-encoding: gzip"], None), 200),
         ("304", server.address, get(&list, &[&unmodified]), 304),
         ("static seats", server.bare, get("/static/availability", &[]), 200),
         ("availability", server.address, get(&availability, &[]), 200),
@@ -80,8 +86,20 @@ fn main() {
     report.print();
     report.ratio("list_ratio", "list", "static");
     report.ratio("gzip_ratio", "gzip", "static");
+    report.ratio("br_ratio", "br", "static");
+    report.ratio("signed_in_ratio", "signed in", "static");
     report.ratio("not_modified_ratio", "304", "static");
     report.ratio("availability_ratio", "availability", "static seats");
+}
+
+fn decode(coding: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let read = match coding {
+        "gzip" => flate2::read::GzDecoder::new(bytes).read_to_end(&mut decoded),
+        _ => brotli::Decompressor::new(bytes, 4096).read_to_end(&mut decoded),
+    };
+    read.expect("what was encoded");
+    decoded
 }
 
 /// A programme like those of conferences: three talks a session, with abstracts of two paragraphs.

@@ -39,11 +39,7 @@ impl<'a> Range<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let mut pieces = text.split(';').map(str::trim);
         let media = pieces.next().filter(|media| media.contains('/'))?;
-        let weight = pieces.find_map(|piece| piece.strip_prefix("q=").or_else(|| piece.strip_prefix("Q=")));
-        let weight = weight.map_or(Some(1.0), |weight| weight.trim().parse::<f64>().ok().filter(|q| (0.0..=1.0).contains(q)))?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
-        let weight = (weight * 1000.0).round() as u32;
-        Some(Self { media, weight })
+        Some(Self { media, weight: weight(pieces)? })
     }
 
     /// How closely it names `media`; `None` if it doesn't.
@@ -56,6 +52,15 @@ impl<'a> Range<'a> {
         }
         self.media.eq_ignore_ascii_case(media).then_some(2)
     }
+}
+
+/// The weight among the parameters of something that is accepted, in thousandths; `None` if it can't be read (RFC 9110,
+/// section 12.4.2).
+pub(crate) fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<u32> {
+    let weight = parameters.find_map(|piece| piece.strip_prefix("q=").or_else(|| piece.strip_prefix("Q=")));
+    let weight = weight.map_or(Some(1.0), |weight| weight.trim().parse::<f64>().ok().filter(|q| (0.0..=1.0).contains(q)))?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+    Some((weight * 1000.0).round() as u32)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ mod routes;
 pub use routes::Registrar;
 
 use crate::{
-    auth::{Passwords, SetupError, Tokens},
+    auth::{Known, Passwords, SetupError, Tokens},
+    cache::Cache,
     clock::Clock,
     config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
@@ -21,7 +22,13 @@ use crate::{
     state::{Parts, State},
 };
 use actix_cors::Cors;
-use actix_web::{App as ActixApp, HttpServer, dev::ServerHandle, http::header, middleware::from_fn, web};
+use actix_web::{
+    App as ActixApp, HttpServer,
+    dev::ServerHandle,
+    http::header,
+    middleware::{Condition, from_fn},
+    web,
+};
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
@@ -192,12 +199,15 @@ pub async fn assemble(
     let (metrics, draining) = (Metrics::new(&contract), AtomicBool::new(false));
     let exports = Slots::new(&config);
     let in_flight = InFlight::default();
+    let (known, cache) = (Known::new(&db), Cache::new(config.programme_cache_bytes()));
     let state = State::new(Parts {
         config,
         db,
         clock,
         random,
         contract,
+        known,
+        cache,
         tokens,
         passwords,
         cursors,
@@ -223,7 +233,7 @@ fn serve(
     let paths = Arc::new(group_by_path(&state.contract));
     let server = HttpServer::new(move || {
         let state = app_state.clone();
-        let cors = cors(&state.config);
+        let (cors, anybody) = (cors(&state.config), state.config.origins().next().is_some());
         let paths = Arc::clone(&paths);
         ActixApp::new()
             .app_data(web::Data::new(state))
@@ -232,7 +242,8 @@ fn serve(
             .configure(docs::configure)
             .default_service(web::to(frame::nothing_here))
             .wrap(from_fn(frame::frame))
-            .wrap(cors)
+            // Where no page of another origin may call there is nothing to say to it.
+            .wrap(Condition::new(anybody, cors))
     })
     .workers(workers)
     .keep_alive(KEEP_ALIVE)
@@ -269,7 +280,6 @@ fn cors(config: &Config) -> Cors {
             header::HeaderName::from_static(limits::STANDING),
         ])
         .max_age(3600);
-    let cors = if config.origins().next().is_none() { cors.block_on_origin_mismatch(false) } else { cors };
     config.origins().fold(cors, Cors::allowed_origin)
 }
 

@@ -105,6 +105,10 @@ pub struct Config {
     #[arg(long, value_name = "COUNT", help_heading = HTTP, env = "PLENARY_WORKER_THREADS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
     pub worker_threads: u32,
 
+    /// What copies of the programme, as they are sent, may take of the memory, in MiB; 0 keeps none.
+    #[arg(long, value_name = "MIB", help_heading = HTTP, env = "PLENARY_PROGRAMME_CACHE_MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
+    pub programme_cache_mib: u32,
+
     /// How long a request's head may take to arrive, in seconds.
     #[arg(long, value_name = "SECONDS", help_heading = HTTP, env = "PLENARY_HEAD_TIMEOUT_SECS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=300))]
     pub head_timeout_secs: u32,
@@ -259,6 +263,11 @@ impl Config {
 
     fn trusted_proxy_texts(&self) -> impl Iterator<Item = &str> {
         self.trusted_proxies.iter().map(|text| text.trim()).filter(|text| !text.is_empty())
+    }
+
+    /// What copies of the programme may take of the memory, in bytes.
+    pub fn programme_cache_bytes(&self) -> u64 {
+        u64::from(self.programme_cache_mib) << 20
     }
 
     /// How long a body may take to arrive.

@@ -2,13 +2,18 @@
 //! before; here it only gets its type.
 
 use crate::{
-    contract::door::{Admitted, Principal},
+    contract::{
+        door::{Admitted, Principal},
+        escape,
+    },
+    encoding,
     error::{Code, In, Problem},
     state::State,
 };
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 use std::future::{Ready, ready};
 use uuid::Uuid;
 
@@ -72,14 +77,19 @@ pub fn principal(request: &HttpRequest) -> Principal {
 #[derive(Debug)]
 pub struct Params<T>(pub T);
 
-extract!(for Params<T>, T: DeserializeOwned => |request| {
-    let extensions = request.extensions();
-    let params = extensions.get::<Admitted>().map(|admitted| admitted.params.clone()).unwrap_or_default();
-    serde_path_to_error::deserialize(Value::Object(params)).map(Self).map_err(|error| {
-        let name = error.path().to_string();
-        Problem::new(Code::InvalidParameter, "A parameter is not valid.").parameter(In::Query, name, "wrong_type", error.inner().to_string())
-    })
-});
+extract!(for Params<T>, T: DeserializeOwned => Self::of);
+
+impl<T: DeserializeOwned> Params<T> {
+    /// Those of this request.
+    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let extensions = request.extensions();
+        let params = extensions.get::<Admitted>().map(|admitted| admitted.params.clone()).unwrap_or_default();
+        serde_path_to_error::deserialize(Value::Object(params)).map(Self).map_err(|error| {
+            let (name, why) = (error.path().to_string(), error.inner().to_string());
+            Problem::new(Code::InvalidParameter, "A parameter is not valid.").parameter(In::Query, name, "wrong_type", why)
+        })
+    }
+}
 
 /// The body, or `{}` where it may be left out and was.
 #[derive(Debug)]
@@ -111,11 +121,12 @@ fn body(request: &HttpRequest) -> Value {
 /// Gives a validated value its type. What the schema lets pass and the type doesn't (`1.0` for an integer) is 422.
 fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let mut pointer = String::new();
-        for segment in error.path() {
-            pointer.push('/');
-            pointer.push_str(&segment.to_string().replace('~', "~0").replace('/', "~1"));
-        }
+        // An index prints as `[1]`.
+        let segments = error.path().iter().map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            other => format!("/{}", escape(&other.to_string())),
+        });
+        let pointer: String = segments.collect();
         Problem::new(Code::InvalidBody, "The body breaks the contract; `errors` says where.").at(pointer, "wrong_type", "has a wrong type")
     })
 }
@@ -170,7 +181,7 @@ impl IfMatch {
     /// The same for what has a tag for each of its representations. The problem names the first.
     pub fn check_tags(&self, current: &[&str]) -> Result<(), Problem> {
         let Some(given) = &self.0 else { return Ok(()) };
-        if current.iter().any(|tag| matches(given, tag)) {
+        if current.iter().any(|tag| matching(given, tag, Comparison::Strong).is_some()) {
             return Ok(());
         }
         Err(Problem::new(Code::VersionMismatch, "It was changed since you read it. Read it again, then repeat.")
@@ -178,9 +189,21 @@ impl IfMatch {
     }
 }
 
-/// Whether a list of entity tags names this one (RFC 9110, section 13.1).
-pub(crate) fn matches(list: &str, etag: &str) -> bool {
-    list.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
+/// How entity tags are compared (RFC 9110, section 8.8.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Strong,
+    /// Whether they are weak or not.
+    Weak,
+}
+
+/// The tag in a list that is this one, of itself or of what it is the tag of in some coding (RFC 9110, section 13.1).
+pub(crate) fn matching<'l>(list: &'l str, etag: &str, comparison: Comparison) -> Option<&'l str> {
+    let tags = list.split(',').map(str::trim).map(|tag| match comparison {
+        Comparison::Strong => tag,
+        Comparison::Weak => tag.strip_prefix("W/").unwrap_or(tag),
+    });
+    tags.into_iter().find(|tag| *tag == "*" || encoding::is_tag_of(tag, etag))
 }
 
 /// A header as text, all its lines joined.

@@ -5,7 +5,8 @@ use crate::{
     error::{Code, Problem},
     extract::state,
     random::sha256,
-    reply::{self, Reply},
+    reply::Reply,
+    representation::Representation,
 };
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use aws_lc_rs::hmac;
@@ -88,7 +89,8 @@ impl FromRequest for PageRequest {
 }
 
 impl PageRequest {
-    fn of(request: &HttpRequest) -> Self {
+    /// The page that this request asks for.
+    pub fn of(request: &HttpRequest) -> Self {
         let extensions = request.extensions();
         let admitted = extensions.get::<Admitted>();
         let mut params = admitted.map(|admitted| admitted.params.clone()).unwrap_or_default();
@@ -136,10 +138,20 @@ impl PageRequest {
     pub fn reply<R, K: Serialize, T: Serialize>(
         &self,
         request: &HttpRequest,
-        mut rows: Vec<R>,
+        rows: Vec<R>,
         key: impl Fn(&R) -> (K, Uuid),
         view: impl Fn(R) -> T,
     ) -> Reply {
+        Ok(self.representation(rows, key, view)?.answer(request))
+    }
+
+    /// The same to be kept.
+    pub fn representation<R, K: Serialize, T: Serialize>(
+        &self,
+        mut rows: Vec<R>,
+        key: impl Fn(&R) -> (K, Uuid),
+        view: impl Fn(R) -> T,
+    ) -> Result<Representation, Problem> {
         let limit = usize::try_from(self.limit).unwrap_or(0);
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -152,7 +164,7 @@ impl PageRequest {
             let joint = if self.address.contains('?') { '&' } else { '?' };
             format!("<{}{joint}cursor={cursor}>; rel=\"next\"", self.address)
         });
-        reply::linked(request, &Page { items: rows.into_iter().map(view).collect(), next_cursor }, link)
+        Representation::hashed(&Page { items: rows.into_iter().map(view).collect(), next_cursor })?.linked(link)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{
     error::Problem,
-    extract::{header_text, matches},
+    extract::{Comparison, matching},
     random::sha256,
+    representation::Representation,
 };
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -31,21 +32,7 @@ pub fn versioned<T: Serialize>(request: &HttpRequest, version: i64, body: &T) ->
 
 /// 200 with a tag made from the body, or 304: for lists and whatever has no version of its own.
 pub fn hashed<T: Serialize>(request: &HttpRequest, body: &T) -> Reply {
-    linked(request, body, None)
-}
-
-/// As [`hashed`], with a `Link` header (RFC 8288) where there is one.
-pub fn linked<T: Serialize>(request: &HttpRequest, body: &T, link: Option<String>) -> Reply {
-    let (text, tag) = tagged_text(body)?;
-    if let Some(not_modified) = not_modified(request, &tag) {
-        return Ok(not_modified);
-    }
-    let mut response = HttpResponse::Ok();
-    response.insert_header((header::ETAG, tag)).content_type("application/json");
-    if let Some(link) = link {
-        response.insert_header((header::LINK, link));
-    }
-    Ok(response.body(text))
+    Ok(Representation::hashed(body)?.answer(request))
 }
 
 /// The tag that [`hashed`] gives this body.
@@ -112,7 +99,8 @@ fn tagged_text<T: Serialize>(body: &T) -> Result<(Vec<u8>, String), Problem> {
     Ok((text, tag))
 }
 
-fn tag_from(text: &[u8]) -> String {
+/// The strong entity tag of these bytes.
+pub(crate) fn tag_from(text: &[u8]) -> String {
     format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(text)[..16]))
 }
 
@@ -121,9 +109,11 @@ pub fn no_content() -> Reply {
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// 304 if the caller has the representation of that tag.
+/// 304 if the caller has the representation of that tag, in whatever coding. It names the tag they have, so that they know
+/// which of what they keep is good.
 pub fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
-    let given = header_text(request, header::IF_NONE_MATCH)?;
+    let mut lines = request.headers().get_all(header::IF_NONE_MATCH).filter_map(|line| line.to_str().ok());
     // If-None-Match compares weakly (RFC 9110, 13.1.2): a proxy may have made the tag weak.
-    matches(&given.replace("W/", ""), tag).then(|| HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish())
+    let seen = lines.find_map(|line| matching(line, tag, Comparison::Weak))?;
+    Some(HttpResponse::NotModified().insert_header((header::ETAG, if seen == "*" { tag } else { seen })).finish())
 }

@@ -1,7 +1,8 @@
 //! What every handler can reach.
 
 use crate::{
-    auth::{Passwords, Tokens},
+    auth::{Known, Passwords, Tokens},
+    cache::Cache,
     clock::Clock,
     config::Config,
     contract::Contract,
@@ -36,6 +37,10 @@ pub struct Parts {
     pub random: Random,
     /// The compiled `openapi.yaml`.
     pub contract: Arc<Contract>,
+    /// What guards have found before.
+    pub known: Known,
+    /// Copies of what everybody reads.
+    pub cache: Cache,
     /// Access and refresh tokens.
     pub tokens: Tokens,
     /// Hashes and verifies passwords on threads of their own.

@@ -28,6 +28,8 @@ macro_rules! session {
 const SESSION: Sql = Sql::Differs { sqlite: session!(""), postgres: session!(" FOR UPDATE OF t") };
 const ATTENDEE: &str = "SELECT id FROM attendees WHERE user_id = $1 AND event_id = $2";
 const ACTIVE: &str = "SELECT id FROM registrations WHERE attendee_id = $1 AND session_id = $2 AND status <> 'cancelled'";
+const OVERLAPPING: &str = "SELECT COUNT(*) FROM registrations r JOIN sessions o ON o.id = r.session_id JOIN sessions s ON s.id = $2 \
+    WHERE r.attendee_id = $1 AND r.status = 'confirmed' AND o.starts_at < s.ends_at AND s.starts_at < o.ends_at";
 const ADD: &str = "INSERT INTO registrations (id, session_id, attendee_id, status, seq, created_at, updated_at) \
     VALUES ($1, $2, $3, 'confirmed', $4, $5, $5)";
 const SEATS: &str = "UPDATE session_seats SET seats_taken = seats_taken + 1, last_seq = $2, last_change = $3 WHERE session_id = $1";
@@ -78,6 +80,9 @@ impl Booking {
         }
         if session.seats_limit.is_some_and(|limit| session.seats_taken >= limit) {
             return Err(Problem::new(Code::SessionFull, "All seats are taken."));
+        }
+        if tx.query(OVERLAPPING).bind(attendee).bind(session_id).scalar::<i64>().await? > 0 {
+            return Err(Problem::new(Code::TimeConflict, "There is a seat at these hours."));
         }
         let (seq, change) = (session.last_seq + 1, session.last_change + 1);
         tx.query(ADD).bind(id).bind(session_id).bind(attendee).bind(seq).bind(now).execute().await?;

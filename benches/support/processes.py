@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: servers as processes, a Postgres of their own, and a small client."""
+"""What the scripts of this folder and .ci/fuzz share: servers as processes, a Postgres of their own, and a small client."""
 
 import datetime
 import http.client
@@ -15,6 +15,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE_SECS = 60
+PASSWORD = "wooden horse by the fjord"
 
 
 def fail(sentence):
@@ -82,10 +83,10 @@ class Api:
 
 def sign_in(port, name):
     """A new user; answers their client."""
-    person = {"email": f"{name}@example.org", "password": "wooden horse by the fjord", "name": name}
+    person = {"email": f"{name}@example.org", "password": PASSWORD, "name": name}
     api = Api(port)
     api.must(201, "POST", "/v1/auth/signup", person)
-    api.token = api.must(200, "POST", "/v1/auth/login", {"email": person["email"], "password": person["password"]})["accessToken"]
+    api.token = api.must(200, "POST", "/v1/auth/login", {"email": person["email"], "password": PASSWORD})["accessToken"]
     return api
 
 

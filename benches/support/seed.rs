@@ -18,12 +18,14 @@ const BOOKINGS_A_PERSON: usize = 5;
 /// Rows that one statement writes.
 const ROWS: usize = 20_000;
 
-/// The event of a round: every user is its attendee, and nobody has booked anything.
+/// The event of a round: every user is its attendee, and has one to five seats in it at other hours.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Round {
     pub event: Uuid,
     /// Without a limit.
     pub hot: Uuid,
+    /// Without a limit: whoever moves goes here.
+    pub target: Uuid,
     /// Without a limit.
     pub naive: Uuid,
     /// Without a limit.
@@ -61,14 +63,39 @@ async fn insert_users(tx: &mut Tx, users: &[Uuid], now: Timestamp) -> Result<()>
 
 /// Makes the event of a round.
 pub async fn round(state: &State, users: &[Uuid], number: usize) -> std::result::Result<Round, Problem> {
-    let ids: Vec<Uuid> = (0..SPREAD + 4).map(|_| state.new_id()).collect();
-    let round = Round { event: state.new_id(), hot: ids[0], naive: ids[1], sells_out: ids[2], waits: ids[3], spread: ids[4..].to_vec() };
+    let ids: Vec<Uuid> = (0..SPREAD + 5 + BOOKINGS_A_PERSON).map(|_| state.new_id()).collect();
+    let (before, ids) = ids.split_at(BOOKINGS_A_PERSON);
+    let round = Round {
+        event: state.new_id(),
+        hot: ids[0],
+        naive: ids[1],
+        sells_out: ids[2],
+        waits: ids[3],
+        target: ids[4],
+        spread: ids[5..].to_vec(),
+    };
     let limit = |id: Uuid| (id == round.sells_out || id == round.waits).then_some(SEATS);
     let waits = round.waits;
-    let sessions = ids.iter().map(|id| Session { id: *id, limit: limit(*id), waitlist: if *id == waits { "auto" } else { "none" } });
-    let sessions: Vec<Session> = sessions.collect();
-    event(state, round.event, &format!("round-{number}"), sessions, users).await?;
+    let session = |id: &Uuid| Session { id: *id, limit: limit(*id), waitlist: if *id == waits { "auto" } else { "none" } };
+    let sessions: Vec<Session> = before.iter().chain(ids).map(session).collect();
+    let attendees = event(state, round.event, &format!("round-{number}"), sessions, users).await?;
+    for (least, session) in before.iter().enumerate() {
+        // One has the first, the next the first two, and so on.
+        let having: Vec<Uuid> =
+            attendees.iter().enumerate().filter(|(index, _)| index % BOOKINGS_A_PERSON >= least).map(|(_, id)| *id).collect();
+        fill_session(state, round.event, *session, &having).await?;
+    }
     Ok(round)
+}
+
+/// Gives these attendees seats in a session that nobody has booked.
+async fn fill_session(state: &State, event: Uuid, session: Uuid, attendees: &[Uuid]) -> std::result::Result<(), Problem> {
+    for (part, attendees) in attendees.chunks(ROWS).enumerate() {
+        let rows: Vec<(Uuid, Uuid)> = attendees.iter().map(|attendee| (state.new_id(), *attendee)).collect();
+        let fill = Fill { event, session, first: (part * ROWS) as i64 + 1, rows, now: state.clock.now() };
+        state.db.write(move |tx| Box::pin(async move { Ok(fill.write(tx).await?) })).await?;
+    }
+    Ok(())
 }
 
 /// Makes a published event with nothing in it, of an organisation with one owner.
@@ -173,13 +200,9 @@ pub async fn fill(state: &State, users: &[Uuid], count: usize) -> std::result::R
         let attendees = event(state, id, &format!("before-{number}"), rows, users).await?;
         number += 1;
         for session in sessions {
-            for (part, attendees) in attendees.chunks(ROWS).enumerate() {
-                let rows: Vec<(Uuid, Uuid)> = attendees.iter().take(missing).map(|attendee| (state.new_id(), *attendee)).collect();
-                missing -= rows.len();
-                let (first, now) = ((part * ROWS) as i64 + 1, state.clock.now());
-                let fill = Fill { event: id, session, first, rows, now };
-                state.db.write(move |tx| Box::pin(async move { Ok(fill.write(tx).await?) })).await?;
-            }
+            let having = &attendees[..attendees.len().min(missing)];
+            fill_session(state, id, session, having).await?;
+            missing -= having.len();
         }
     }
     Ok(())
@@ -235,9 +258,14 @@ fn insert(table: &str, columns: &str) -> Sql {
     let columns: Vec<(&str, &str)> = columns.split(',').filter_map(|column| column.trim().split_once(' ')).collect();
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let names = names.join(", ");
-    let fields = columns.iter().enumerate().map(|(index, (_, kind))| match *kind {
-        "uuid" => format!("unhex(value ->> {index})"),
-        _ => format!("value ->> {index}"),
+    let (ids, others): (Vec<&str>, Vec<&str>) = columns.iter().map(|(name, _)| *name).partition(|name| kind_of(&columns, name) == "uuid");
+    let fields = columns.iter().map(|(name, kind)| {
+        let place = |names: &[&str]| names.iter().position(|other| other == name).unwrap_or_default();
+        match (*kind, others.len()) {
+            ("uuid", _) => format!("substr($1, {} + {} * key, 16)", place(&ids) * 16 + 1, ids.len() * 16),
+            (_, 1) => "value".to_owned(),
+            _ => format!("value ->> {}", place(&others)),
+        }
     });
     let arrays = columns.iter().enumerate().map(|(index, (_, kind))| {
         let kind = match *kind {
@@ -248,8 +276,12 @@ fn insert(table: &str, columns: &str) -> Sql {
         format!("${}::{kind}[]", index + 1)
     });
     let (fields, arrays): (Vec<String>, Vec<String>) = (fields.collect(), arrays.collect());
-    let sqlite = format!("INSERT INTO {table} ({names}) SELECT {} FROM json_each($1)", fields.join(", "));
+    let sqlite = format!("INSERT INTO {table} ({names}) SELECT {} FROM json_each($2)", fields.join(", "));
     let postgres = format!("INSERT INTO {table} ({names}) SELECT * FROM UNNEST({})", arrays.join(", "));
     // Statements are static texts; these few live as long as the run.
     Sql::Differs { sqlite: sqlite.leak(), postgres: postgres.leak() }
+}
+
+fn kind_of<'c>(columns: &[(&str, &'c str)], name: &str) -> &'c str {
+    columns.iter().find(|(column, _)| *column == name).map_or("", |(_, kind)| kind)
 }

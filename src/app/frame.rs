@@ -18,6 +18,7 @@ use actix_web::{
     middleware::Next,
 };
 use std::time::Instant;
+use uuid::Uuid;
 
 /// The header that names a request in the logs.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -38,7 +39,7 @@ pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     if let Some(standing) = standing {
         standing.tell(response.headers_mut());
     }
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+    if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
     if state.is_draining() {
@@ -59,7 +60,7 @@ pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     Ok(response)
 }
 
-fn problem_of(error: Option<&Error>, id: uuid::Uuid) -> Problem {
+fn problem_of(error: Option<&Error>, id: Uuid) -> Problem {
     let Some(error) = error else { return Problem::internal("an error without a cause") };
     let problem = match error.as_error::<Problem>() {
         Some(problem) => problem.clone(),

@@ -65,7 +65,7 @@ pub fn check(contract: &Contract) -> Result<(), String> {
 }
 
 /// Registers every path of the contract: one scope per first segment below `/v1`, because actix tries routes one
-/// after the other; the busiest come first.
+/// after the other; the busiest come first, among the scopes and in them.
 pub fn configure(app: &mut web::ServiceConfig, paths: &BTreeMap<String, PathOperations>) {
     let mut routes = registrar().routes;
     let mut scopes: BTreeMap<(usize, String), Vec<(String, PathOperations)>> = BTreeMap::new();
@@ -81,7 +81,8 @@ pub fn configure(app: &mut web::ServiceConfig, paths: &BTreeMap<String, PathOper
             }
         }
     }
-    for ((_, segment), tails) in scopes {
+    for ((_, segment), mut tails) in scopes {
+        tails.sort_by_key(|(tail, _)| BUSIEST_BELOW.iter().position(|busy| busy == tail).unwrap_or(BUSIEST_BELOW.len()));
         let mut scope = web::scope(&format!("/v1/{segment}"));
         for (tail, operations) in tails {
             scope = scope.service(resource(&tail, &operations, &mut routes));
@@ -91,6 +92,8 @@ pub fn configure(app: &mut web::ServiceConfig, paths: &BTreeMap<String, PathOper
 }
 
 const BUSIEST: &[&str] = &["sessions", "events", "registrations", "me"];
+/// Only what nothing else could be taken for: a tail that is all parameter would stand before words.
+const BUSIEST_BELOW: &[&str] = &["/{session}/registrations", "/{session}/availability", "/{event}/sessions", "/{event}/availability"];
 
 fn resource(
     path: &str,

@@ -1,7 +1,8 @@
 //! Who may do what, as types: the permission an operation needs stands in its handler's signature.
 //!
 //! A [`Guard<Place, Access>`] finds what the path names, the organisation it belongs to and the caller's role there,
-//! in one query, and refuses before the handler runs. Roles are looked up at each request, so a removal works at once.
+//! in one query, and refuses before the handler runs. Roles are looked up at each request, so a removal works at once;
+//! for a [`Reader`] what was found before does until it changes (see [`super::known`]).
 
 use crate::{
     api_keys::model::Scope,
@@ -13,7 +14,7 @@ use crate::{
     registrations::model::Actor,
 };
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use std::marker::PhantomData;
 use uuid::Uuid;
 
@@ -91,6 +92,9 @@ const EVENT_BY_SLUG: &str = "SELECT e.id, e.id AS event_id, e.organisation_id, e
 
 /// Who may pass.
 pub trait Access: 'static {
+    /// Whether what was found before will do, as long as nothing has changed.
+    const AS_KNOWN: bool = false;
+
     /// Refuses with 404 whom nothing here concerns, and with 403 members whose role does not suffice.
     fn check(found: &Found) -> Result<(), Problem>;
 }
@@ -102,6 +106,17 @@ impl Access for Public {
     fn check(found: &Found) -> Result<(), Problem> {
         let open = found.status != EventStatus::Draft;
         if open || found.role.is_some() { Ok(()) } else { Err(Problem::not_found()) }
+    }
+}
+
+/// The same for reads of what is kept in memory too, which may follow a change on another node a moment later.
+pub struct Reader;
+
+impl Access for Reader {
+    const AS_KNOWN: bool = true;
+
+    fn check(found: &Found) -> Result<(), Problem> {
+        Public::check(found)
     }
 }
 
@@ -155,7 +170,7 @@ pub struct Found {
 
 impl Found {
     /// With the role of an API key, which the query doesn't know.
-    fn seen_by(self, principal: Principal) -> Self {
+    pub(super) fn seen_by(self, principal: Principal) -> Self {
         Self { role: principal.role_in(self.organisation_id, self.role), ..self }
     }
 }
@@ -206,19 +221,33 @@ impl<P, A> Guard<P, A> {
     }
 }
 
+impl<P: Place, A: Access> Guard<P, A> {
+    fn prove(found: Found, principal: Principal) -> Result<Self, Problem> {
+        A::check(&found)?;
+        Ok(Self { found, principal, proof: PhantomData })
+    }
+}
+
 impl<P: Place, A: Access> FromRequest for Guard<P, A> {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+    type Future = Either<Ready<Result<Self, Problem>>, LocalBoxFuture<'static, Result<Self, Problem>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let principal = principal(request);
-        let db = state(request).db.clone();
-        let named = request.match_info().get(P::PARAM).unwrap_or_default().to_owned();
-        Box::pin(async move {
-            let found = find::<P>(&db, &named, principal).await?.ok_or_else(Problem::not_found)?;
-            A::check(&found)?;
-            Ok(Self { found, principal, proof: PhantomData })
-        })
+        let (state, principal) = (state(request), principal(request));
+        let named = request.match_info().get(P::PARAM).unwrap_or_default();
+        if A::AS_KNOWN
+            && let Some(found) = state.known.get::<P>(named, principal)
+        {
+            return Either::Left(ready(Self::prove(found, principal)));
+        }
+        let (state, named) = (state.clone(), named.to_owned());
+        Either::Right(Box::pin(async move {
+            let found = match A::AS_KNOWN {
+                true => state.known.find::<P>(&named, principal).await?,
+                false => find::<P>(&state.db, &named, principal).await?,
+            };
+            Self::prove(found.ok_or_else(Problem::not_found)?, principal)
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod guard;
 pub mod http;
 mod keys;
+mod known;
 pub mod membership;
 mod passwords;
 mod refresh;
@@ -11,8 +12,9 @@ mod tokens;
 mod verified;
 mod watch;
 
-pub use guard::{Guard, Manage, OwnOrManage, Public, Role, Staff};
+pub use guard::{Guard, Manage, OwnOrManage, Public, Reader, Role, Staff};
 pub use keys::{Jwk, OVERLAP_SECS, Rotation, rotate_signing_key};
+pub use known::Known;
 pub use membership::Membership;
 pub use passwords::{Password, Passwords};
 pub use refresh::TokenPair;

@@ -83,7 +83,8 @@ impl Tokens {
     pub async fn verify(&self, token: &str) -> Option<Uuid> {
         match self.judge(token) {
             Err(Wrong::UnknownKey) => {
-                self.look_for_unknown_key().await;
+                // In a box: it is rare, large, and else a part of what every request moves about.
+                Box::pin(self.look_for_unknown_key()).await;
                 self.verify_access(token)
             }
             judged => judged.ok(),

@@ -156,7 +156,8 @@ fn find(operations: &PathOperations, method: &Method) -> Result<Arc<Operation>, 
 /// By the ticket in the link, else by the token.
 async fn authorize(operation: &Operation, request: &ServiceRequest, state: &State) -> Result<Principal, Problem> {
     match ticket(operation, request.request())? {
-        Some((ticket, target)) => redeem(state, ticket, target).await,
+        // In a box: it is rare, large, and else a part of what every request moves about.
+        Some((ticket, target)) => Box::pin(redeem(state, ticket, target)).await,
         None => authenticate(operation, request, state).await,
     }
 }

@@ -324,7 +324,7 @@ fn array(value: &Value) -> impl Iterator<Item = (usize, &Value)> {
     value.as_array().into_iter().flatten().enumerate()
 }
 
-/// RFC 6901.
-fn escape(key: &str) -> String {
+/// A member's name within a JSON Pointer (RFC 6901).
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

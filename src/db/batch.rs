@@ -22,7 +22,8 @@ impl Tx {
         self.query(sql).bind_columns(input).batch().await
     }
 
-    /// The same for a statement whose input has one column and that takes a number as `$2`.
+    /// The same for a statement whose input is one column of ids and that takes a number, as `$3` on SQLite and as `$2` on
+    /// Postgres.
     pub async fn batch_up_to<R: BatchRecord>(&mut self, sql: Sql, input: Columns, number: i64) -> Result<Vec<R>> {
         self.query(sql).bind_columns(input).bind(number).batch().await
     }
@@ -58,8 +59,14 @@ macro_rules! batch_write {
 pub(crate) use batch_write;
 
 /// `batch_select!([uuid "r.id" as id, text "r.status" as status], (a: uuid, …), " w JOIN r ON …")`: the columns of the answer with
-/// their types (`bool` too) and names, the input and what follows it.
+/// their types (`bool` too) and names, the input and what follows it, which may be said for each database.
 macro_rules! batch_select {
+    ($output:tt, $input:tt, sqlite: $sqlite:expr, postgres: $postgres:expr) => {
+        $crate::db::Sql::Differs {
+            sqlite: $crate::db::batch_select!($output, $input, $sqlite).text($crate::db::Dialect::Sqlite),
+            postgres: $crate::db::batch_select!($output, $input, $postgres).text($crate::db::Dialect::Postgres),
+        }
+    };
     ([$out_ty:ident $out:literal as $as:ident $(, $more_ty:ident $more:literal as $more_as:ident)* $(,)?], ($($name:ident: $ty:ident),+), $after:expr) => {
         $crate::db::Sql::Differs {
             sqlite: concat!(
@@ -90,19 +97,29 @@ macro_rules! batch_output {
 }
 pub(crate) use batch_output;
 
-/// The input set, called `w` by what follows it.
+/// The input set, called `w` by what follows it. On SQLite the ids of all rows are one blob (`$1`) and the other values a
+/// JSON array (`$2`): an id out of a blob costs a fifth of one out of JSON.
 macro_rules! batch_input {
     (sqlite; $($name:ident: $ty:ident),+) => {
-        $crate::db::batch_input!(@sqlite [] [0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15] $($name: $ty),+)
+        $crate::db::batch_input!(@place [] [1 17 33 49 65 81 97 113] [0 16 32 48 64 80 96 112] [0 1 2 3 4 5 6 7 8 9 10 11 12 13] $($name: $ty),+)
     };
-    (@sqlite [$($done:tt)*] [$index:literal $($rest:literal)*] $name:ident: $ty:ident, $($more:tt)+) => {
-        $crate::db::batch_input!(@sqlite [$($done)* $crate::db::batch_field!($ty $index), " AS ", stringify!($name), ", ",] [$($rest)*] $($more)+)
+    // Gives each column its place: of an id the first byte in its row's part of the blob, of another its number.
+    (@place [$($done:tt)*] [$byte:tt $($bytes:tt)*] [$width:tt $($widths:tt)*] $numbers:tt $name:ident: uuid $(, $($more:tt)+)?) => {
+        $crate::db::batch_input!(@place [$($done)* ($name uuid $byte)] [$($bytes)*] [$($widths)*] $numbers $($($more)+)?)
     };
-    (@sqlite [$($done:tt)*] [$index:literal $($rest:literal)*] $name:ident: $ty:ident) => {
-        concat!("(SELECT ", $($done)* $crate::db::batch_field!($ty $index), " AS ", stringify!($name), " FROM json_each($1))")
+    (@place [$($done:tt)*] $bytes:tt $widths:tt [$number:tt $($numbers:tt)*] $name:ident: $ty:ident $(, $($more:tt)+)?) => {
+        $crate::db::batch_input!(@place [$($done)* ($name value $number)] $bytes $widths [$($numbers)*] $($($more)+)?)
+    };
+    // What is left of the widths and the numbers says how wide a row's part is, and how many other values it has.
+    (@place [($first:ident $kind:ident $place:tt) $(($name:ident $more:ident $where:tt))*] $bytes:tt [$width:tt $($widths:tt)*] [$values:tt $($numbers:tt)*]) => {
+        concat!(
+            "(SELECT ", $crate::db::batch_field!($kind $place $width $values), " AS ", stringify!($first),
+            $(", ", $crate::db::batch_field!($more $where $width $values), " AS ", stringify!($name),)*
+            " FROM json_each($2))"
+        )
     };
     (postgres; $($name:ident: $ty:ident),+) => {
-        $crate::db::batch_input!(@postgres [] [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16] [$($name),+] $($name: $ty),+)
+        $crate::db::batch_input!(@postgres [] [1 2 3 4 5 6 7 8 9 10 11 12 13 14] [$($name),+] $($name: $ty),+)
     };
     (@postgres [$($done:tt)*] [$number:literal $($rest:literal)*] [$($names:ident),+] $name:ident: $ty:ident, $($more:tt)+) => {
         $crate::db::batch_input!(@postgres [$($done)* "$", $number, $crate::db::batch_array!($ty), ", ",] [$($rest)*] [$($names),+] $($more)+)
@@ -117,11 +134,15 @@ macro_rules! batch_input {
 pub(crate) use batch_input;
 
 macro_rules! batch_field {
-    (uuid $index:literal) => {
-        concat!("unhex(value ->> ", $index, ")")
+    (uuid $byte:tt $width:tt $values:tt) => {
+        concat!("nullif(substr($1, ", $byte, " + ", $width, " * key, 16), x'00000000000000000000000000000000')")
     };
-    ($ty:ident $index:literal) => {
-        concat!("value ->> ", $index)
+    // A single value needs no array around it.
+    (value $number:tt $width:tt 1) => {
+        "value"
+    };
+    (value $number:tt $width:tt $values:tt) => {
+        concat!("value ->> ", $number)
     };
 }
 pub(crate) use batch_field;

@@ -1,8 +1,8 @@
 //! Opening the database that `DATABASE_URL` names.
 
-use super::{ACQUIRE_TIMEOUT, Db, Pools};
+use super::{ACQUIRE_TIMEOUT, Changes, Db, Follower, Pools, follow::follow};
 use sqlx::{
-    ConnectOptions, Connection, Executor, PgConnection,
+    ConnectOptions, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -23,7 +23,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 pub struct Settings {
     /// `sqlite:PATH` or `postgres://…`.
     pub url: String,
-    /// Connections for reading on SQLite (one more writes), all connections on Postgres.
+    /// Connections for reading on SQLite (one more writes), for all work on Postgres (one more follows other nodes).
     pub max_connections: u32,
 }
 
@@ -76,8 +76,15 @@ impl Db {
 
     async fn open(settings: &Settings, owned: bool) -> Result<Self, ConnectError> {
         settings.check()?;
-        let pools = if settings.url.starts_with("sqlite:") { sqlite(settings, owned).await? } else { postgres(settings).await? };
-        Ok(Self { pools, runtime: tokio::runtime::Handle::current() })
+        let (runtime, changes) = (tokio::runtime::Handle::current(), Changes::default());
+        if settings.url.starts_with("sqlite:") {
+            let pools = sqlite(settings, owned).await?;
+            return Ok(Self { pools, runtime, changes, follower: None });
+        }
+        let (pool, options) = postgres(settings).await?;
+        let following = runtime.spawn(follow(options, pool.clone(), changes.clone()));
+        let follower = Some(Arc::new(Follower(following.abort_handle())));
+        Ok(Self { pools: Pools::Postgres(pool), runtime, changes, follower })
     }
 }
 
@@ -158,7 +165,7 @@ async fn reach(options: &PgConnectOptions) -> Result<(), ConnectError> {
     }
 }
 
-async fn postgres(settings: &Settings) -> Result<Pools, ConnectError> {
+async fn postgres(settings: &Settings) -> Result<(PgPool, PgConnectOptions), ConnectError> {
     let options = PgConnectOptions::from_str(&settings.url)
         .map_err(ConnectError::Url)?
         .application_name("plenary")
@@ -177,12 +184,12 @@ async fn postgres(settings: &Settings) -> Result<Pools, ConnectError> {
                 Ok(())
             })
         })
-        .connect_with(options)
+        .connect_with(options.clone())
         .await?;
     let (number, name): (i32, String) =
         sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version')").fetch_one(&pool).await?;
     if i64::from(number) / 10_000 < POSTGRES_AT_LEAST {
         return Err(ConnectError::TooOld(format!("Postgres {name}"), POSTGRES_AT_LEAST.to_string()));
     }
-    Ok(Pools::Postgres(pool))
+    Ok((pool, options))
 }

@@ -5,19 +5,27 @@
 
 mod backup;
 mod batch;
+mod changes;
 mod connect;
+mod follow;
 mod listing;
 mod migrations;
 mod query;
+mod remembered;
+mod script;
 mod select;
 mod types;
 
 pub use backup::{BackupError, Copied, back_up, restore};
+pub use batch::BatchRecord;
 pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
+pub use changes::{Changes, Moment};
 pub use connect::{ConnectError, Settings};
 pub use listing::{Cell, Field, Kind, Listing, ListingOf, Part, Parts, Sink};
 pub use migrations::{MigrateError, latest_version};
 pub use query::{Bind, Query, Record, Sql};
+pub use remembered::Remembered;
+pub use script::{Answers, BatchWrite};
 pub use select::{Key, Keyset, Select};
 pub(crate) use types::text_enum;
 pub use types::{Columns, JsonText};
@@ -27,7 +35,8 @@ use futures_util::future::BoxFuture;
 use query::Target;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::{fs::File, sync::Arc, time::Duration};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::AbortHandle};
+use uuid::Uuid;
 
 /// What a storage call can fail with. "Not found" is never an error here but an `Option` or a row count.
 pub type Error = sqlx::Error;
@@ -40,6 +49,18 @@ pub struct Db {
     pools: Pools,
     /// Transactions run on this runtime and not on the worker's that asked, so that they end whatever happens to it.
     runtime: Handle,
+    changes: Changes,
+    /// Where other nodes change things too: the task that follows them.
+    follower: Option<Arc<Follower>>,
+}
+
+/// A task that ends with this.
+struct Follower(AbortHandle);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 #[derive(Clone)]
@@ -78,7 +99,12 @@ pub enum Dialect {
 }
 
 /// A write transaction; rolled back when dropped without [`Tx::commit`].
-pub struct Tx(Inner);
+pub struct Tx {
+    inner: Inner,
+    /// What it changes of what nodes keep in memory.
+    changed: Vec<Uuid>,
+    changes: Changes,
+}
 
 enum Inner {
     Sqlite(Transaction<'static, Sqlite>),
@@ -108,10 +134,15 @@ impl Db {
     /// The future must not be dropped half-way (sqlx 0.9.0 can hand a connection back inside an open transaction),
     /// so call it only from a task that nothing cancels: [`Db::write`] or the engine.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(match &self.pools {
+        let inner = match &self.pools {
             Pools::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Inner::Postgres(pool.begin().await?),
-        }))
+        };
+        Ok(self.tx(inner))
+    }
+
+    fn tx(&self, inner: Inner) -> Tx {
+        Tx { inner, changed: Vec::new(), changes: self.changes.clone() }
     }
 
     /// Runs `work` in a write transaction of its own, in a task that a dropped connection can't cancel:
@@ -147,7 +178,7 @@ impl Db {
     {
         let db = self.clone();
         let task = self.runtime.spawn(async move {
-            let mut tx = Tx(match &db.pools {
+            let mut tx = db.tx(match &db.pools {
                 Pools::Sqlite { read, .. } => Inner::Sqlite(read.begin().await?),
                 Pools::Postgres(pool) => Inner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
             });
@@ -161,6 +192,11 @@ impl Db {
     /// Spawns a task on the runtime that owns the database's work.
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
         self.runtime.spawn(task)
+    }
+
+    /// What has changed of what is kept in memory.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Whether the database answers, for readiness.
@@ -178,6 +214,9 @@ impl Db {
 
     /// Closes all connections after the work under way, so that SQLite can checkpoint its log, and gives the file free.
     pub async fn close(&self) {
+        if let Some(follower) = &self.follower {
+            follower.0.abort();
+        }
         match &self.pools {
             Pools::Sqlite { read, write, owner } => {
                 read.close().await;
@@ -193,7 +232,7 @@ impl Db {
 impl Tx {
     /// A statement inside this transaction.
     pub fn query(&mut self, sql: impl Into<Sql>) -> Query<'_> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(tx) => Query::new(Target::Sqlite(&mut *tx), sql.into()),
             Inner::Postgres(tx) => Query::new(Target::Postgres(&mut *tx), sql.into()),
         }
@@ -201,23 +240,38 @@ impl Tx {
 
     /// Which database this is.
     pub fn dialect(&self) -> Dialect {
-        match self.0 {
+        match self.inner {
             Inner::Sqlite(_) => Dialect::Sqlite,
             Inner::Postgres(_) => Dialect::Postgres,
         }
     }
 
+    /// Says that this transaction changes something that nodes keep in memory: an event's programme, or who the members
+    /// of an organisation are. From its commit on this node has nothing older, and within a second no node has.
+    pub fn note_change(&mut self, id: Uuid) {
+        if !self.changed.contains(&id) {
+            self.changed.push(id);
+        }
+    }
+
     /// Makes the work durable. Only after this may anybody be told of it.
-    pub async fn commit(self) -> Result<()> {
-        match self.0 {
+    pub async fn commit(mut self) -> Result<()> {
+        let changed = std::mem::take(&mut self.changed);
+        if !changed.is_empty() && self.dialect() == Dialect::Postgres {
+            follow::notify(&mut self, &changed).await?;
+        }
+        let done = match self.inner {
             Inner::Sqlite(tx) => tx.commit().await,
             Inner::Postgres(tx) => tx.commit().await,
-        }
+        };
+        // Failed or not: a commit whose answer was lost may be done.
+        self.changes.happened(&changed);
+        done
     }
 
     /// Undoes the work.
     pub async fn rollback(self) -> Result<()> {
-        match self.0 {
+        match self.inner {
             Inner::Sqlite(tx) => tx.rollback().await,
             Inner::Postgres(tx) => tx.rollback().await,
         }

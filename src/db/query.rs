@@ -30,7 +30,7 @@ impl From<&'static str> for Sql {
 
 impl Sql {
     /// The text for `dialect`.
-    pub fn text(self, dialect: Dialect) -> &'static str {
+    pub const fn text(self, dialect: Dialect) -> &'static str {
         match (self, dialect) {
             (Self::Same(text), _) => text,
             (Self::Differs { sqlite, .. }, Dialect::Sqlite) => sqlite,
@@ -192,11 +192,16 @@ impl<'c> Query<'c> {
     }
 
     /// All rows of a record that only Postgres gives as rows (see [`super::batch`]).
-    pub(super) async fn all_from_postgres<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(self) -> Result<Vec<R>> {
+    pub(super) async fn all_from_postgres<R: for<'r> FromRow<'r, PgRow>>(self) -> Result<Vec<R>> {
+        self.rows_from_postgres().await?.iter().map(R::from_row).collect()
+    }
+
+    /// All rows, on Postgres.
+    pub(super) async fn rows_from_postgres(self) -> Result<Vec<PgRow>> {
         let Query { target, text, args } = self;
         match (target, text, args.map_err(Error::Encode)?) {
             (Target::Postgres(connection), Text::Static(text), Args::Postgres(args)) => {
-                sqlx::query_as_with::<Postgres, R, _>(text, args).fetch_all(connection).await
+                sqlx::query_with::<Postgres, _>(text, args).fetch_all(connection).await
             }
             _ => unreachable!("only a batch on Postgres comes here"),
         }

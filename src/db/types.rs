@@ -165,8 +165,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for JsonText<T> {
 
 /// Many rows as the parameters of one statement, so that a batch costs a handful of statements whatever its size.
 ///
-/// On SQLite they are one JSON array of arrays, read with `json_each($n)` and `value ->> 0` (ids as hexadecimal:
-/// `unhex(value ->> 0)`, times as microseconds); on Postgres one array a column, read with `UNNEST($n, $n+1, …)`.
+/// On SQLite they are two: a blob with the ids of each row one after the other, and a JSON array with an array of each row's
+/// other values (the value itself, if there is one; times as microseconds). On Postgres they are one array a column, read
+/// with `UNNEST($n, $n+1, …)`. See [`super::batch_write`].
 #[derive(Debug, Default)]
 pub struct Columns(Vec<Column>);
 
@@ -184,7 +185,7 @@ impl Columns {
         Self::default()
     }
 
-    /// A column of ids.
+    /// A column of ids. None is all zeros: on SQLite that is how an absent one is written.
     #[must_use]
     pub fn ids<T: Into<Option<Uuid>>>(self, values: impl IntoIterator<Item = T>) -> Self {
         self.with(Column::Ids(values.into_iter().map(Into::into).collect()))
@@ -217,18 +218,36 @@ impl Columns {
         self.0.first().map_or(0, Column::len)
     }
 
+    /// The ids, row by row.
+    fn to_blob(&self) -> Vec<u8> {
+        let ids: Vec<&Vec<Option<Uuid>>> = self.0.iter().filter_map(Column::as_ids).collect();
+        let mut blob = Vec::with_capacity(self.rows() * ids.len() * 16);
+        for row in 0..self.rows() {
+            ids.iter().for_each(|ids| blob.extend_from_slice(ids[row].unwrap_or_default().as_bytes()));
+        }
+        blob
+    }
+
+    /// The other values, row by row.
     fn to_json(&self) -> String {
-        let mut json = String::with_capacity(16 + self.rows() * self.0.len() * 24);
+        let others: Vec<&Column> = self.0.iter().filter(|column| column.as_ids().is_none()).collect();
+        let mut json = String::with_capacity(16 + self.rows() * others.len() * 20);
         json.push('[');
         for row in 0..self.rows() {
-            json.push_str(if row == 0 { "[" } else { ",[" });
-            for (index, column) in self.0.iter().enumerate() {
-                if index > 0 {
-                    json.push(',');
-                }
-                column.write_json(row, &mut json);
+            if row > 0 {
+                json.push(',');
             }
-            json.push(']');
+            match others.as_slice() {
+                [] => json.push('0'),
+                [only] => only.write_json(row, &mut json),
+                others => {
+                    for (index, column) in others.iter().enumerate() {
+                        json.push(if index == 0 { '[' } else { ',' });
+                        column.write_json(row, &mut json);
+                    }
+                    json.push(']');
+                }
+            }
         }
         json.push(']');
         json
@@ -236,6 +255,13 @@ impl Columns {
 }
 
 impl Column {
+    fn as_ids(&self) -> Option<&Vec<Option<Uuid>>> {
+        match self {
+            Self::Ids(ids) => Some(ids),
+            Self::Texts(_) | Self::Integers(_) | Self::Times(_) => None,
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Ids(values) => values.len(),
@@ -249,11 +275,13 @@ impl Column {
         use std::fmt::Write;
         // Writing to a String can't fail.
         let _ = match self {
-            Self::Ids(values) => match values[row] {
-                Some(id) => write!(json, "\"{}\"", id.simple()),
+            Self::Ids(_) => Ok(()),
+            Self::Texts(values) => match &values[row] {
+                // What every enum of ours looks like needs no escaping.
+                Some(text) if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => write!(json, "\"{text}\""),
+                Some(text) => write!(json, "{}", serde_json::Value::from(text.as_str())),
                 None => write!(json, "null"),
             },
-            Self::Texts(values) => write!(json, "{}", serde_json::json!(values[row])),
             Self::Integers(values) => match values[row] {
                 Some(number) => write!(json, "{number}"),
                 None => write!(json, "null"),
@@ -267,7 +295,7 @@ impl Column {
 }
 
 impl Query<'_> {
-    /// Binds rows: one parameter on SQLite, one a column on Postgres.
+    /// Binds rows: two parameters on SQLite, one a column on Postgres.
     #[must_use]
     pub fn bind_columns(mut self, columns: Columns) -> Self {
         debug_assert!(columns.0.iter().all(|column| column.len() == columns.rows()), "columns of one length");
@@ -298,10 +326,13 @@ impl Query<'_> {
     }
 }
 
-fn add_columns(args: &mut Args, columns: Columns) -> Result<(), BoxDynError> {
+pub(super) fn add_columns(args: &mut Args, columns: Columns) -> Result<(), BoxDynError> {
     use sqlx::Arguments;
     match args {
-        Args::Sqlite(args) => args.add(columns.to_json()),
+        Args::Sqlite(args) => {
+            args.add(columns.to_blob())?;
+            args.add(columns.to_json())
+        }
         Args::Postgres(args) => columns.0.into_iter().try_for_each(|column| match column {
             Column::Ids(values) => args.add(values),
             Column::Texts(values) => args.add(values),

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     app::Registrar,
-    auth::{Guard, Manage, Public, guard},
+    auth::{Guard, Manage, Reader, guard},
+    cache,
     db::{self, Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
     extract::{IfMatch, Json, Params, Patch, SignedIn, principal},
@@ -17,6 +18,7 @@ use crate::{
         seats::{self, Occupancy},
     },
     reply::{self, Answer, Reply},
+    representation::Representation,
     state::State,
 };
 use actix_web::HttpRequest;
@@ -66,9 +68,12 @@ async fn create(state: State, caller: SignedIn, once: Once, Json(form): Json<Eve
     write.await
 }
 
-async fn get(request: HttpRequest, state: State, guard: Guard<guard::OfEvent, Public>) -> Reply {
-    let event = store::find(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
-    reply::versioned(&request, event.version, &event)
+async fn get(request: HttpRequest, guard: Guard<guard::OfEvent, Reader>) -> Reply {
+    let read = cache::read(&request, &guard, async |state| {
+        let event = store::find(&state.db, guard.id()).await?.ok_or_else(Problem::not_found)?;
+        Representation::versioned(event.version, &event)
+    });
+    read.await
 }
 
 /// Status and booking rules say who may book, so this and the deletion are edits in order with the bookings. Who waits may

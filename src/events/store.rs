@@ -67,7 +67,8 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<Event>> {
     tx.query(FIND).bind(id).optional().await
 }
 
-/// Counts a change of an event's programme: the document's ETag.
+/// Counts a change of an event's programme: the document's ETag. Whatever shows in what the public or members read of an
+/// event comes through here, through [`update`] or through [`delete`], so that no node goes on giving out what it was.
 ///
 /// Call it after [`crate::registrations::seats::lock`] (where seats are touched) and **before** every other statement:
 /// the event's row is the lock under which its programme changes. Who holds it can read what they are about to change
@@ -75,6 +76,7 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<Option<Event>> {
 /// take seats first, then this row, then the rest, no two wait for each other in a circle.
 pub async fn bump_programme(tx: &mut Tx, event_id: Uuid) -> Result<()> {
     const BUMP: &str = "UPDATE events SET programme_version = programme_version + 1 WHERE id = $1";
+    tx.note_change(event_id);
     tx.query(BUMP).bind(event_id).execute().await.map(|_| ())
 }
 
@@ -113,6 +115,7 @@ pub async fn update(tx: &mut Tx, before: &Event, event: &ValidEvent, now: Timest
         columns!()
     );
     const TOUCH_SESSIONS: &str = "UPDATE sessions SET version = version + 1 WHERE event_id = $1";
+    tx.note_change(before.id);
     if event.time_zone != before.time_zone.to_string() {
         tx.query(TOUCH_SESSIONS).bind(before.id).execute().await?;
     }
@@ -152,6 +155,7 @@ pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
     // and Postgres refuses.
     const DELETE_SESSIONS: &str = "DELETE FROM sessions WHERE event_id = $1";
     const DELETE: &str = "DELETE FROM events WHERE id = $1";
+    tx.note_change(id);
     tx.query(DELETE_SESSIONS).bind(id).execute().await?;
     tx.query(DELETE).bind(id).execute().await.map(|_| ())
 }

@@ -2,7 +2,8 @@
 
 use super::{Keyed, key_taken, store};
 use crate::{
-    auth::{Guard, Manage, Public, guard::OfEvent},
+    auth::{Guard, Manage, Reader, guard::OfEvent},
+    cache,
     db::{Keyset, is_foreign_key_violation},
     error::{Code, Problem},
     events::store::bump_programme,
@@ -10,6 +11,7 @@ use crate::{
     idempotency::Once,
     page::PageRequest,
     reply::{self, Answer, Reply},
+    representation::Representation,
     state::State,
 };
 use actix_web::HttpRequest;
@@ -22,18 +24,16 @@ pub struct Filter {
 }
 
 /// Those of an event, in pages.
-pub async fn list<K: Keyed>(
-    request: HttpRequest,
-    state: State,
-    guard: Guard<OfEvent, Public>,
-    Params(filter): Params<Filter>,
-    page: PageRequest,
-) -> Reply {
-    let (sort, descending) = page.order(K::DEFAULT_SORT);
-    let order = K::order(sort);
-    let keyset = Keyset { columns: (order.column, "id"), descending, after: page.after()?, limit: page.fetch() };
-    let rows = store::list::<K>(&state.db, guard.event_id(), filter.q.as_deref(), keyset).await?;
-    page.reply(&request, rows, |row| ((order.value)(row).to_owned(), row.common().id), |row| row)
+pub async fn list<K: Keyed>(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
+    let read = cache::read(&request, &guard, async |state| {
+        let (Params(filter), page) = (Params::<Filter>::of(&request)?, PageRequest::of(&request));
+        let (sort, descending) = page.order(K::DEFAULT_SORT);
+        let order = K::order(sort);
+        let keyset = Keyset { columns: (order.column, "id"), descending, after: page.after()?, limit: page.fetch() };
+        let rows = store::list::<K>(&state.db, guard.event_id(), filter.q.as_deref(), keyset).await?;
+        page.representation(rows, |row| ((order.value)(row).to_owned(), row.common().id), |row| row)
+    });
+    read.await
 }
 
 /// Adds one to an event.
@@ -50,9 +50,12 @@ pub async fn create<K: Keyed>(state: State, guard: Guard<OfEvent, Manage>, once:
 }
 
 /// Reads one.
-pub async fn get<K: Keyed>(request: HttpRequest, state: State, guard: Guard<K::Place, Public>) -> Reply {
-    let found = store::find::<K>(&state.db, guard.event_id(), guard.id()).await?.ok_or_else(Problem::not_found)?;
-    reply::versioned(&request, found.common().version, &found)
+pub async fn get<K: Keyed>(request: HttpRequest, guard: Guard<K::Place, Reader>) -> Reply {
+    let read = cache::read(&request, &guard, async |state| {
+        let found = store::find::<K>(&state.db, guard.event_id(), guard.id()).await?.ok_or_else(Problem::not_found)?;
+        Representation::versioned(found.common().version, &found)
+    });
+    read.await
 }
 
 /// Changes one.

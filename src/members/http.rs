@@ -45,7 +45,7 @@ async fn update(state: State, caller: Membership<Owner, OfMember>, if_match: IfM
             let form = patch.onto(&MemberForm { role: member.role })?;
             if form.role != member.role {
                 keep_an_owner(tx, &member).await?;
-                store::set_role(tx, member.id, form.role).await?;
+                store::set_role(tx, &member, form.role).await?;
                 member.role = form.role;
             }
             Ok(member)
@@ -63,7 +63,7 @@ async fn delete(state: State, caller: Membership<OwnerOrSelf, OfMember>, if_matc
             let member = store::find_in(tx, caller.id).await?.ok_or_else(Problem::not_found)?;
             if_match.check_tag(&reply::tag_of(&member)?)?;
             keep_an_owner(tx, &member).await?;
-            Ok(store::remove(tx, member.id).await?)
+            Ok(store::remove(tx, &member).await?)
         })
     });
     write.await?;

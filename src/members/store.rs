@@ -54,13 +54,15 @@ pub async fn count_owners(tx: &mut Tx, organisation_id: Uuid) -> Result<i64> {
 }
 
 /// Changes a member's role and answers how many rows that were.
-pub async fn set_role(tx: &mut Tx, id: Uuid, role: Role) -> Result<u64> {
-    tx.query("UPDATE members SET role = $2 WHERE id = $1").bind(id).bind(role).execute().await
+pub async fn set_role(tx: &mut Tx, member: &Member, role: Role) -> Result<u64> {
+    tx.note_change(member.organisation_id);
+    tx.query("UPDATE members SET role = $2 WHERE id = $1").bind(member.id).bind(role).execute().await
 }
 
 /// Removes a member and answers how many rows that were.
-pub async fn remove(tx: &mut Tx, id: Uuid) -> Result<u64> {
-    tx.query("DELETE FROM members WHERE id = $1").bind(id).execute().await
+pub async fn remove(tx: &mut Tx, member: &Member) -> Result<u64> {
+    tx.note_change(member.organisation_id);
+    tx.query("DELETE FROM members WHERE id = $1").bind(member.id).execute().await
 }
 
 /// Adds an invitation, and forgets those of the organisation that have expired.

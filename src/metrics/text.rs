@@ -17,6 +17,7 @@ pub fn of(state: &State) -> String {
     bookings(&mut text, state);
     database(&mut text, state);
     signing_in(&mut text, state);
+    caches(&mut text, state);
     text.0
 }
 
@@ -87,8 +88,19 @@ fn database(text: &mut Text, state: &State) {
 fn signing_in(text: &mut Text, state: &State) {
     text.gauge("plenary_password_queue", "Logins and signups that wait for a thread that hashes.", state.passwords.waiting());
     text.gauge("plenary_password_queue_max", "How many may wait before more are refused with 503.", state.config.password_queue);
+}
+
+fn caches(text: &mut Text, state: &State) {
     text.family("plenary_cache_lookups_total", "counter", "Looks into a cache, by whether it had what was asked for.");
     text.lookups("tokens", state.tokens.lookups());
+    text.lookups("programme", state.cache.lookups());
+    for (cache, lookups) in state.known.lookups() {
+        text.lookups(cache, lookups);
+    }
+    let (copies, bytes) = state.cache.size();
+    text.gauge("plenary_programme_cache_copies", "Copies of the programme and its parts that are kept.", copies);
+    text.gauge("plenary_programme_cache_bytes", "What they take of the memory.", bytes);
+    text.gauge("plenary_programme_cache_bytes_max", "What they may take.", state.config.programme_cache_bytes());
 }
 
 struct Text(String);

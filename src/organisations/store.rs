@@ -29,6 +29,7 @@ pub async fn add(tx: &mut Tx, organisation: &Organisation) -> Result<()> {
 
 /// Makes a user a member. A foreign key violation says that there is no such user.
 pub async fn add_member(tx: &mut Tx, id: Uuid, organisation_id: Uuid, user_id: Uuid, role: Role, at: Timestamp) -> Result<()> {
+    tx.note_change(organisation_id);
     tx.query(ADD_MEMBER).bind(id).bind(organisation_id).bind(user_id).bind(role).bind(at).execute().await.map(|_| ())
 }
 
@@ -59,6 +60,7 @@ pub async fn role(tx: &mut Tx, id: Uuid, user_id: Uuid) -> Result<Option<Role>> 
 
 /// Deletes an organisation with its members, invitations and keys. A foreign key violation says that it has events.
 pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<u64> {
+    tx.note_change(id);
     tx.query("DELETE FROM organisations WHERE id = $1").bind(id).execute().await
 }
 

@@ -6,18 +6,19 @@ use super::{
     store::{self, Current},
 };
 use crate::{
-    accept,
     app::Registrar,
-    auth::{Guard, Manage, Public, guard::OfEvent},
+    auth::{Guard, Manage, Reader, guard::OfEvent},
+    cache,
     db::Db,
     error::Problem,
     events::store::find,
     extract::{IfMatch, Json, Params},
     registrations::model::IfOverfull,
     reply::{self, Reply},
+    representation::Representation,
     state::State,
 };
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::HttpRequest;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -37,23 +38,18 @@ fn tag(version: i64, sees_drafts: bool, media: &str) -> String {
     format!("\"{version}{audience}{format}\"")
 }
 
-async fn get(request: HttpRequest, state: State, guard: Guard<OfEvent, Public>) -> Reply {
-    let media = accept::choose(&request, &[JSON, YAML])?;
-    let current = read(&state.db, guard.event_id()).await?;
-    let tag = tag(current.event.programme_version, guard.sees_drafts(), media);
-    if let Some(not_modified) = reply::not_modified(&request, &tag) {
-        return Ok(not_modified);
-    }
-    let document = Document::of(current, guard.sees_drafts());
-    let text = match media {
-        YAML => document.to_yaml(),
-        _ => serde_json::to_string(&document).map_err(Problem::internal),
-    }?;
-    Ok(HttpResponse::Ok()
-        .content_type(media)
-        .insert_header((header::ETAG, tag))
-        .insert_header((header::VARY, "Accept, Authorization"))
-        .body(text))
+async fn get(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
+    let read = cache::read_as(&request, &guard, &[JSON, YAML], async |state, media| {
+        let current = read(&state.db, guard.event_id()).await?;
+        let tag = tag(current.event.programme_version, guard.sees_drafts(), media);
+        let document = Document::of(current, guard.sees_drafts());
+        let text = match media {
+            YAML => document.to_yaml(),
+            _ => serde_json::to_string(&document).map_err(Problem::internal),
+        }?;
+        Representation::new(media, tag, text)
+    });
+    read.await
 }
 
 /// How often a read that met a change is begun again before it is given as it is.

@@ -3,7 +3,7 @@
 use super::store::{self, Seats};
 use crate::{
     auth::{
-        Guard, Public,
+        Guard, Reader,
         guard::{OfEvent, OfSession},
     },
     error::Problem,
@@ -42,13 +42,13 @@ struct Views {
 }
 
 /// Of every session of an event, in one compact answer.
-pub async fn of_event(request: HttpRequest, state: State, guard: Guard<OfEvent, Public>) -> Reply {
+pub async fn of_event(request: HttpRequest, state: State, guard: Guard<OfEvent, Reader>) -> Reply {
     let seats = store::seats_of_event(&state.db, guard.event_id(), guard.sees_drafts()).await?;
     reply::hashed(&request, &Views { items: seats.into_iter().map(View::from).collect() })
 }
 
 /// Of one session.
-pub async fn of_session(request: HttpRequest, state: State, guard: Guard<OfSession, Public>) -> Reply {
+pub async fn of_session(request: HttpRequest, state: State, guard: Guard<OfSession, Reader>) -> Reply {
     let seats = store::seats_of_session(&state.db, guard.id(), guard.sees_drafts()).await?.ok_or_else(Problem::not_found)?;
     reply::hashed(&request, &View::from(seats))
 }

@@ -3,7 +3,9 @@
 use super::{
     actions, availability, clashes, engine, explain,
     model::{Actor, Booking, CancelReason, Command, Done, IfFull, Outcome, Override, Rule, Status, Who},
-    plan, roster,
+    plan,
+    refusal::Refusal,
+    roster,
     store::{self, MineRow, Shown},
 };
 use crate::{
@@ -139,6 +141,10 @@ async fn create(state: State, caller: SignedIn, once: Once, Params(path): Params
         return Err(Problem::forbidden());
     }
     let (who, organiser) = whom(&state, caller, body.attendee_id, found.as_ref()).await?;
+    let plain = found.is_none() && matches!(who, Who::Caller { .. });
+    if plain && state.bookings.is_full_for(path.session, caller.id, body.if_full, state.clock.now()) {
+        return Err(Refusal::Full(path.session).into());
+    }
     let passing = body.r#override.map(|OverrideBody { rules, reason }| Box::new(Override { rules, reason }));
     let command = Command::Book(Booking {
         registration_id: state.new_id(),

@@ -7,9 +7,10 @@ use super::{
 use crate::{
     app::Registrar,
     auth::{
-        Guard, Manage, Public,
+        Guard, Manage, Reader,
         guard::{OfEvent, OfSession},
     },
+    cache,
     clock::Timestamp,
     db::{Keyset, Tx, is_unique_violation},
     error::{Code, Problem},
@@ -28,6 +29,7 @@ use crate::{
         seats,
     },
     reply::{self, Answer, Reply},
+    representation::Representation,
     sessions::model::Fault,
     state::State,
     text,
@@ -130,13 +132,12 @@ struct Filter {
     starts_before: Option<Timestamp>,
 }
 
-async fn list(
-    request: HttpRequest,
-    state: State,
-    guard: Guard<OfEvent, Public>,
-    Params(filter): Params<Filter>,
-    page: PageRequest,
-) -> Reply {
+async fn list(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
+    cache::read(&request, &guard, async |state| page(&request, state, &guard).await).await
+}
+
+async fn page(request: &HttpRequest, state: &State, guard: &Guard<OfEvent, Reader>) -> Result<Representation, Problem> {
+    let (Params(filter), page) = (Params::<Filter>::of(request)?, PageRequest::of(request));
     let mut db = &state.db;
     let (sort, descending) = page.order("startsAt");
     let select = store::select(db.dialect())
@@ -159,19 +160,22 @@ async fn list(
         let after = page.after::<String>()?;
         let rows = select.page(Keyset { columns: ("s.code", "s.id"), descending, after, limit }).all(db).await?;
         let sessions = store::whole(&mut db, rows).await?;
-        page.reply(&request, sessions, |session| (session.row.code.clone(), session.row.id), SessionView::from)
+        page.representation(sessions, |session| (session.row.code.clone(), session.row.id), SessionView::from)
     } else {
         let after = page.after::<Timestamp>()?;
         let rows = select.page(Keyset { columns: ("s.starts_at", "s.id"), descending, after, limit }).all(db).await?;
         let sessions = store::whole(&mut db, rows).await?;
-        page.reply(&request, sessions, |session| (session.row.starts_at, session.row.id), SessionView::from)
+        page.representation(sessions, |session| (session.row.starts_at, session.row.id), SessionView::from)
     }
 }
 
-async fn get(request: HttpRequest, state: State, guard: Guard<OfSession, Public>) -> Reply {
-    let session = store::find(&mut &state.db, guard.id()).await?;
-    let session = session.filter(|session| !store::is_hidden(session, guard.sees_drafts())).ok_or_else(Problem::not_found)?;
-    reply::versioned(&request, session.row.version, &SessionView::from(session))
+async fn get(request: HttpRequest, guard: Guard<OfSession, Reader>) -> Reply {
+    let read = cache::read(&request, &guard, async |state| {
+        let session = store::find(&mut &state.db, guard.id()).await?;
+        let session = session.filter(|session| !store::is_hidden(session, guard.sees_drafts())).ok_or_else(Problem::not_found)?;
+        Representation::versioned(session.row.version, &SessionView::from(session))
+    });
+    read.await
 }
 
 async fn create(state: State, guard: Guard<OfEvent, Manage>, once: Once, Json(form): Json<SessionForm>) -> Reply {

@@ -228,6 +228,40 @@ on_both! { async fn the_database_itself_refuses_an_oversell(app: App) {
     }
 } }
 
+on_both! { async fn a_full_session_refuses_from_memory_what_it_would_refuse_anyway(app: App) {
+    let (anna, bo, carla) = (app.user("anna").await, app.user("bo").await, app.user("carla").await);
+    let event = app.event(&anna, json!({})).await;
+    let session = app.session(&anna, event_id(&event), json!({ "capacity": 1, "booking": { "closesAt": "2026-03-11T10:00:00Z" } })).await;
+    let reject = |user: &User| app.post(registrations(&session)).token(&user.token).json(&json!({ "ifFull": "reject" })).send();
+    let seat = reject(&bo).await.expect(201).json;
+    let commands = || app.state().bookings.timings().commands;
+    reject(&anna).await.problem(409, "session_full");
+    let asked = commands();
+    for _ in 0..3 {
+        assert_eq!(reject(&anna).await.problem(409, "session_full").json["sessionId"], session["id"]);
+    }
+    assert_eq!(commands(), asked, "the engine was not asked");
+    assert_eq!(reject(&bo).await.expect(200).json, seat, "who has a seat is told so");
+    let waits = book(&app, &session, &carla).await.expect(201).json;
+    assert_eq!(reject(&carla).await.expect(200).json["id"], waits["id"], "and so is who waits");
+    // A seat that is given back goes to who waits, and the session is full as before; the one after it is free.
+    cancel(&app, &seat, &bo).await.expect(200);
+    reject(&bo).await.problem(409, "session_full");
+    cancel(&app, &waits, &carla).await.expect(200);
+    let seat = reject(&anna).await.expect(201).json;
+    reject(&bo).await.problem(409, "session_full");
+    // An edit, and the time, change what is answered at once.
+    let path = format!("/v1/sessions/{}", session["id"].as_str().unwrap());
+    app.patch(&path).token(&anna.token).if_match("*").merge(&json!({ "capacity": 2 })).send().await.expect(200);
+    let second = reject(&bo).await.expect(201).json;
+    reject(&carla).await.problem(409, "session_full");
+    app.clock.set(at("2026-03-11T10:00:00Z"));
+    reject(&carla).await.problem(409, "booking_closed");
+    app.clock.set(at("2026-03-11T12:00:00Z"));
+    reject(&carla).await.problem(409, "session_started");
+    assert_eq!((read(&app, &seat, &anna).await["status"].clone(), read(&app, &second, &bo).await["status"].clone()), (json!("confirmed"), json!("confirmed")));
+} }
+
 on_both! { async fn nobody_is_left_with_nothing_through_any_door(app: App) {
     let anna = app.user("anna").await;
     let event = app.event(&anna, json!({})).await;

@@ -2,18 +2,18 @@
 
 use crate::{accounts::without_instance, support::*};
 
-async fn invite(app: &App, owner: &User, organisation: &str, role: &str) -> Value {
+pub async fn invite(app: &App, owner: &User, organisation: &str, role: &str) -> Value {
     let path = format!("/v1/organisations/{organisation}/invitations");
     let answer = app.post(path).token(&owner.token).json(&json!({ "role": role })).send().await.expect(201);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     answer.json
 }
 
-async fn accept(app: &App, user: &User, token: impl AsRef<str>) -> Answer {
+pub async fn accept(app: &App, user: &User, token: impl AsRef<str>) -> Answer {
     app.post("/v1/invitations/accept").token(&user.token).json(&json!({ "token": token.as_ref() })).send().await
 }
 
-fn token(invitation: &Value) -> String {
+pub fn token(invitation: &Value) -> String {
     invitation["token"].as_str().expect("a token").to_owned()
 }
 
@@ -23,7 +23,7 @@ async fn members(app: &App, owner: &User, organisation: &str) -> Vec<Value> {
 }
 
 /// The path of a user's membership.
-async fn membership(app: &App, owner: &User, organisation: &str, user: &User) -> String {
+pub async fn membership(app: &App, owner: &User, organisation: &str, user: &User) -> String {
     let members = members(app, owner, organisation).await;
     let member = members.iter().find(|member| member["userId"] == *user.id).expect("a member");
     format!("/v1/members/{}", member.as_id())

@@ -311,6 +311,8 @@ on_both! {
             ("/sessions/1/startsAt", json!("2026-03-29T02:30"), "invalid_body", "/sessions/1/startsAt skipped_time"),
             ("/sessions/1/startsAt", json!("2026-10-25T02:30"), "invalid_body", "/sessions/1/startsAt ambiguous_time"),
             ("/sessions/1/capacity", json!(-1), "invalid_body", "/sessions/1/capacity out_of_range"),
+            // An integer to the schema, and none to the type.
+            ("/sessions/1/capacity", json!(1.0), "invalid_body", "/sessions/1/capacity wrong_type"),
             ("/sessions/1/seats", json!(1), "invalid_body", "/sessions/1/seats unknown_field"),
             ("/sessions/1/title", json!("a\u{0}b"), "invalid_body", "/sessions/1/title null_character"),
             ("/sessions/0/chairs", json!(["ann", "ann"]), "invalid_body", "/sessions/0/chairs duplicate"),

@@ -35,6 +35,8 @@ pub struct Decided {
     pub outcomes: Vec<Result<Done, Refusal>>,
     /// To be written in the same transaction.
     pub changes: Changes,
+    /// Sessions, events and attendees as they are then.
+    pub world: World,
 }
 
 /// What deciding needs beside what was loaded: nothing was written, load more and decide again.
@@ -85,7 +87,8 @@ pub fn decide(world: World, commands: &[Command], now: Timestamp, round: Round) 
     if !batch.needs.is_empty() {
         return Err(batch.needs);
     }
-    Ok(Decided { outcomes, changes: batch.finish() })
+    let (changes, world) = batch.finish();
+    Ok(Decided { outcomes, changes, world })
 }
 
 /// A batch under way.
@@ -188,10 +191,9 @@ impl Batch {
         Outcome { event_id: session.event_id, started: session.started(self.now), registration, created, position }
     }
 
-    fn finish(self) -> Changes {
-        let Self { world, changed, mut changes, .. } = self;
-        let World { registrations, mut sessions, .. } = world;
-        for held in registrations.into_values() {
+    fn finish(self) -> (Changes, World) {
+        let Self { mut world, changed, mut changes, .. } = self;
+        for held in std::mem::take(&mut world.registrations).into_values() {
             match held.origin {
                 world::Origin::New => changes.inserted.push(held.registration),
                 world::Origin::Changed => changes.updated.push(held.registration),
@@ -201,7 +203,7 @@ impl Batch {
         // Rows in one order, whatever the map's: the same batch writes the same, and rows lie together.
         changes.inserted.sort_by_key(|registration| registration.id);
         changes.updated.sort_by_key(|registration| registration.id);
-        changes.seats = changed.iter().filter_map(|id| sessions.remove(id)).collect();
-        changes
+        changes.seats = changed.iter().filter_map(|id| world.sessions.get(id).cloned()).collect();
+        (changes, world)
     }
 }

@@ -287,6 +287,16 @@ impl World {
         self.sessions.get(&id)
     }
 
+    /// The rules of a session's event, if they were loaded.
+    pub fn event_of(&self, session: &SessionState) -> Option<&EventRules> {
+        self.events.get(&session.event_id)
+    }
+
+    /// The user an attendee is linked to.
+    pub fn user_of(&self, attendee_id: Uuid) -> Option<Uuid> {
+        self.attendees.get(&attendee_id)?.user_id
+    }
+
     /// The rules of a session's event.
     pub(super) fn rules(&self, session: &SessionState) -> Result<&EventRules, Refusal> {
         self.events.get(&session.event_id).ok_or(Refusal::NotFound)

@@ -1,7 +1,7 @@
 //! One batch: one transaction, all its answers after COMMIT.
 
 use super::{
-    Answered, Asked, Verdict, Workshop,
+    Answered, Asked, Verdict, Workshop, full,
     keys::{self, Keys, Replays},
     timings::Phase,
     wanted::Wanted,
@@ -9,7 +9,10 @@ use super::{
 use crate::{
     db::{Error, is_foreign_key_violation, is_transient, is_unique_violation},
     error::{Code, Problem},
-    registrations::{decide::Round, model::Command},
+    registrations::{
+        decide::{Decided, Round},
+        model::Command,
+    },
 };
 use std::{sync::Arc, time::Instant};
 
@@ -119,7 +122,7 @@ fn met_another_node(error: &Error) -> bool {
 }
 
 async fn once(workshop: &Workshop, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
-    let Workshop { db, clock, steps, meter, due } = workshop;
+    let Workshop { db, clock, steps, meter, due, full } = workshop;
     let mut wanted = Wanted::of(&batch.commands);
     for round in 1..=ROUNDS {
         let mut tx = meter.time(Phase::Begin, db.begin()).await?;
@@ -140,19 +143,22 @@ async fn once(workshop: &Workshop, batch: &Batch) -> Result<Vec<Verdict>, Failur
                 continue;
             }
         };
-        let verdicts = replays.weave(decided.outcomes);
-        if decided.changes.is_empty() {
+        let Decided { outcomes, changes, world } = decided;
+        let found_full = full::found_full(&outcomes);
+        let verdicts = replays.weave(outcomes);
+        if changes.is_empty() {
             // Refusals and repeats only: nothing to make durable.
             meter.time(Phase::Rollback, tx.rollback()).await?;
-            return Ok(verdicts);
+        } else {
+            meter.time(Phase::Write, steps.write(&mut tx, &changes, now)).await?;
+            keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
+            let committed = meter.time(Phase::Commit, steps.commit(tx)).await;
+            committed.map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
+            if changes.leaves_work() {
+                due.notify_one();
+            }
         }
-        meter.time(Phase::Write, steps.write(&mut tx, &decided.changes, now)).await?;
-        keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
-        let committed = meter.time(Phase::Commit, steps.commit(tx)).await;
-        committed.map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
-        if decided.changes.leaves_work() {
-            due.notify_one();
-        }
+        full.follow(db, &world, &changes, found_full).await;
         return Ok(verdicts);
     }
     Err(Error::Protocol(format!("deciding asked for more {ROUNDS} times")).into())

@@ -73,6 +73,7 @@ where
                 tx.rollback().await?;
             } else {
                 tx.commit().await?;
+                workshop.full.forget();
                 if changes.leaves_work() {
                     workshop.due.notify_one();
                 }

@@ -3,7 +3,7 @@
 use super::wanted::Wanted;
 use crate::{
     clock::Timestamp,
-    db::{Columns, Dialect, Result, Sql, Tx, batch_select},
+    db::{Answers, Columns, Dialect, Result, Sql, Tx, batch_select},
     registrations::{
         decide::{AttendeeState, CategorySeats, EventRules, SessionState, Slot, World},
         model::{Registration, Status},
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// The columns of a [`Registration`], in its order.
 macro_rules! registrations {
-    ($input:tt, $after:literal) => {
+    ($input:tt, $($after:tt)+) => {
         batch_select!(
             [
                 uuid "r.id" as id, uuid "r.session_id" as session_id, uuid "r.attendee_id" as attendee_id,
@@ -25,7 +25,7 @@ macro_rules! registrations {
                 time "r.created_at" as created_at, time "r.updated_at" as updated_at, time "r.cancelled_at" as cancelled_at
             ],
             $input,
-            $after
+            $($after)+
         )
     };
 }
@@ -33,9 +33,6 @@ macro_rules! registrations {
 /// Locks the seats of the batch's sessions in id order. A statement of its own: the ones after it see what the
 /// transactions before it committed. SQLite has one writer and needs none.
 const LOCK_SESSIONS: &str = "SELECT session_id FROM session_seats WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE";
-
-/// Locks the batch's attendees in id order, after its sessions: what somebody has elsewhere must not change meanwhile.
-const LOCK_ATTENDEES: &str = "SELECT id FROM attendees WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
 const SESSIONS: Sql = batch_select!(
     [
@@ -64,23 +61,30 @@ const EVENTS: Sql = batch_select!(
     " w JOIN events e ON e.id = w.id"
 );
 
-const ATTENDEES_BY_USER: Sql = batch_select!(
-    [
-        uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category,
-        bool "a.erased_at IS NOT NULL" as erased
-    ],
-    (user_id: uuid, event_id: uuid),
-    " w JOIN attendees a ON a.user_id = w.user_id AND a.event_id = w.event_id"
-);
+/// Which attendee a row of the input means: the one it names, or the one that its user is at the event of its session.
+macro_rules! attendee_of_row {
+    () => {
+        "COALESCE(w.attendee_id, (SELECT b.id FROM attendees b JOIN sessions x ON x.event_id = b.event_id \
+         WHERE b.user_id = w.user_id AND x.id = w.session_id))"
+    };
+}
 
-const ATTENDEES: Sql = batch_select!(
-    [
-        uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category,
-        bool "a.erased_at IS NOT NULL" as erased
-    ],
-    (id: uuid),
-    " w JOIN attendees a ON a.id = w.id"
-);
+/// Attendees, on Postgres locked in id order, after the sessions: what somebody has elsewhere must not change meanwhile.
+macro_rules! attendees {
+    ($lock:literal) => {
+        batch_select!(
+            [
+                uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category,
+                bool "a.erased_at IS NOT NULL" as erased
+            ],
+            (attendee_id: uuid, user_id: uuid, session_id: uuid),
+            sqlite: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!()),
+            postgres: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!(), $lock)
+        )
+    };
+}
+const ATTENDEES: Sql = attendees!("");
+const ATTENDEES_LOCKED: Sql = attendees!(" ORDER BY a.id FOR NO KEY UPDATE OF a");
 
 const BY_ID: Sql = registrations!((id: uuid), " w JOIN registrations r ON r.id = w.id");
 
@@ -88,11 +92,22 @@ const OFFERS: Sql = registrations!((session_id: uuid), " w JOIN registrations r 
 
 const WHOLE: Sql = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status <> 'cancelled'");
 
-/// The first who wait in each session, as many as `$2` says (SQLite takes no column there).
+macro_rules! heads {
+    ($most:literal) => {
+        concat!(
+            " w JOIN registrations r ON r.id IN (SELECT q.id FROM registrations q WHERE q.session_id = w.session_id ",
+            "AND q.status = 'waitlisted' ORDER BY q.priority DESC, q.seq LIMIT ",
+            $most,
+            ")"
+        )
+    };
+}
+
+/// The first who wait in each session, as many as the number says (SQLite takes no column there).
 const LINES: Sql = registrations!(
     (session_id: uuid),
-    " w JOIN registrations r ON r.id IN (SELECT q.id FROM registrations q WHERE q.session_id = w.session_id \
-     AND q.status = 'waitlisted' ORDER BY q.priority DESC, q.seq LIMIT $2)"
+    sqlite: heads!("$3"),
+    postgres: heads!("$2")
 );
 
 /// All that attendees have, with the hours of its sessions.
@@ -103,8 +118,8 @@ const HELD: Sql = batch_select!(
         time "r.checked_in_at" as checked_in_at, time "r.created_at" as created_at, time "r.updated_at" as updated_at,
         text "s.code" as code, time "s.starts_at" as starts_at, time "s.ends_at" as ends_at, uuid "s.room_id" as room_id
     ],
-    (attendee_id: uuid),
-    " w JOIN registrations r ON r.attendee_id = w.attendee_id AND r.ended_seq = 0 JOIN sessions s ON s.id = r.session_id"
+    (attendee_id: uuid, user_id: uuid, session_id: uuid),
+    concat!(" w JOIN registrations r ON r.attendee_id = ", attendee_of_row!(), " AND r.ended_seq = 0 JOIN sessions s ON s.id = r.session_id")
 );
 
 /// How many seats the attendees of each pool's category have. Counted, so that it can't drift.
@@ -163,7 +178,7 @@ impl Held {
 /// Reads what is wanted, about `now`. With `lock` nothing of it changes until the transaction ends.
 pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> Result<World> {
     let lock = lock && tx.dialect() == Dialect::Postgres;
-    let mut loader = Loader { tx, wanted, world: World::default(), people: wanted.attendees.clone() };
+    let mut loader = Loader { tx, wanted, lock, world: World::default(), people: BTreeSet::new() };
     let mut named = loader.named().await?;
     let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
     if lock {
@@ -172,10 +187,8 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
         // Again: only the session and the attendee of a registration never change.
         named = loader.named().await?;
     }
-    loader.sessions(&sessions).await?;
-    loader.seats(&named, now).await?;
-    loader.callers().await?;
-    loader.attendees(lock).await?;
+    loader.known(&sessions, &named).await?;
+    loader.found(&named, now).await?;
     named.into_iter().for_each(|registration| loader.world.add_registration(registration));
     loader.pools(now).await?;
     Ok(loader.world)
@@ -184,9 +197,17 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
 struct Loader<'t> {
     tx: &'t mut Tx,
     wanted: &'t Wanted,
+    lock: bool,
     world: World,
-    /// The attendees that matter, as they turn up.
+    /// The attendees of registrations that turned up.
     people: BTreeSet<Uuid>,
+}
+
+/// Whom a row of the input means: an attendee, or who a user is at the event of a session.
+#[derive(Clone, Copy)]
+enum Person {
+    Attendee(Uuid),
+    Caller { user_id: Uuid, session_id: Uuid },
 }
 
 impl Loader<'_> {
@@ -205,29 +226,72 @@ impl Loader<'_> {
         self.tx.batch(BY_ID, Columns::new().ids(ids)).await
     }
 
-    async fn sessions(&mut self, ids: &BTreeSet<Uuid>) -> Result<()> {
-        if ids.is_empty() {
-            return Ok(());
+    /// What is known beforehand to matter: sessions with their events, and people with all they have.
+    async fn known(&mut self, sessions: &BTreeSet<Uuid>, named: &[Registration]) -> Result<()> {
+        let attendees = self.wanted.attendees.iter().copied().chain(named.iter().map(|named| named.attendee_id));
+        let attendees: BTreeSet<Uuid> = attendees.collect();
+        let callers = self.wanted.callers.iter().map(|(user_id, session_id)| Person::Caller { user_id: *user_id, session_id: *session_id });
+        let people: Vec<Person> = attendees.iter().copied().map(Person::Attendee).chain(callers).collect();
+        let mut reads = vec![(SESSIONS, Columns::new().ids(sessions.iter().copied()))];
+        if !people.is_empty() {
+            reads.extend(self.people_with_theirs(&people));
         }
-        let sessions: Vec<SessionState> = self.tx.batch(SESSIONS, Columns::new().ids(ids.iter().copied())).await?;
-        let events: BTreeSet<Uuid> = sessions.iter().map(|session| session.event_id).collect();
-        let events: Vec<EventRules> = self.tx.batch(EVENTS, Columns::new().ids(events)).await?;
-        sessions.into_iter().for_each(|session| self.world.add_session(session));
-        events.into_iter().for_each(|event| self.world.add_event(event));
+        let mut answers = self.tx.batch_all(reads).await?;
+        answers.take::<SessionState>()?.into_iter().for_each(|session| self.world.add_session(session));
+        if !people.is_empty() {
+            self.add_people(&mut answers)?;
+        }
+        let events: BTreeSet<Uuid> = self.world.sessions().map(|session| session.event_id).collect();
+        if !events.is_empty() {
+            let events: Vec<EventRules> = self.tx.batch(EVENTS, Columns::new().ids(events)).await?;
+            events.into_iter().for_each(|event| self.world.add_event(event));
+        }
         Ok(())
     }
 
-    /// Who has or awaits a seat: as many as the commands may concern.
-    async fn seats(&mut self, named: &[Registration], now: Timestamp) -> Result<()> {
-        self.people.extend(named.iter().map(|registration| registration.attendee_id));
+    fn people_with_theirs(&self, people: &[Person]) -> [(Sql, Columns); 2] {
+        let input = || {
+            let column = |pick: fn(&Person) -> Option<Uuid>| people.iter().map(pick).collect::<Vec<_>>();
+            Columns::new().ids(column(Person::attendee)).ids(column(Person::user)).ids(column(Person::session))
+        };
+        [(if self.lock { ATTENDEES_LOCKED } else { ATTENDEES }, input()), (HELD, input())]
+    }
+
+    fn add_people(&mut self, answers: &mut Answers) -> Result<()> {
+        let mut held: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        for attendee in answers.take::<AttendeeState>()? {
+            held.insert(attendee.id, Vec::new());
+            self.world.add_attendee(attendee);
+        }
+        for (registration, slot) in answers.take::<Held>()?.into_iter().map(Held::parts) {
+            let theirs = held.entry(registration.attendee_id).or_default();
+            // Who is named in two ways has theirs twice.
+            if !theirs.contains(&registration.id) {
+                theirs.push(registration.id);
+            }
+            self.world.add_slot(slot);
+            self.world.add_registration(registration);
+        }
+        held.into_iter().for_each(|(attendee_id, ids)| self.world.has_all_of(attendee_id, ids));
+        Ok(())
+    }
+
+    /// What turns up in the sessions: who has or awaits a seat, as many as the commands may concern, with all they have.
+    async fn found(&mut self, named: &[Registration], now: Timestamp) -> Result<()> {
         let due = self.world.sessions().filter(|session| session.due_at.is_some_and(|due| due <= now)).map(|session| session.id);
         let offers: Vec<Uuid> = self.wanted.offers.iter().copied().chain(due).collect();
         self.all(OFFERS, offers, World::has_offers_of).await?;
         let whole: Vec<Uuid> = self.wanted.whole.iter().copied().collect();
         self.all(WHOLE, whole, World::has_all_in).await?;
-        let sessions: Vec<SessionState> = self.world.sessions().cloned().collect();
-        let lines = self.wanted.heads(&sessions, named);
-        self.lines(&lines).await
+        let lines = self.wanted.heads(self.world.sessions(), named);
+        self.lines(&lines).await?;
+        let people: Vec<Person> = self.people.iter().filter(|id| !self.world.knows(**id)).copied().map(Person::Attendee).collect();
+        if people.is_empty() {
+            return Ok(());
+        }
+        let reads = self.people_with_theirs(&people).into();
+        let mut answers = self.tx.batch_all(reads).await?;
+        self.add_people(&mut answers)
     }
 
     /// Registrations of sessions, all of a kind.
@@ -259,46 +323,6 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Who the callers are at the events of the sessions they book.
-    async fn callers(&mut self) -> Result<()> {
-        let event_of = |session_id: &Uuid| self.world.session(*session_id).map(|session| session.event_id);
-        let callers: BTreeSet<(Uuid, Uuid)> =
-            self.wanted.callers.iter().filter_map(|(user_id, session_id)| Some((*user_id, event_of(session_id)?))).collect();
-        if callers.is_empty() {
-            return Ok(());
-        }
-        let input = Columns::new().ids(callers.iter().map(|caller| caller.0)).ids(callers.iter().map(|caller| caller.1));
-        for attendee in self.tx.batch::<AttendeeState>(ATTENDEES_BY_USER, input).await? {
-            self.people.insert(attendee.id);
-            self.world.add_attendee(attendee);
-        }
-        Ok(())
-    }
-
-    /// The attendees that turned up, with all they have.
-    async fn attendees(&mut self, lock: bool) -> Result<()> {
-        if self.people.is_empty() {
-            return Ok(());
-        }
-        let people: Vec<Uuid> = self.people.iter().copied().collect();
-        if lock {
-            self.tx.query(LOCK_ATTENDEES).bind_ids(&people).all::<(Uuid,)>().await?;
-        }
-        let missing: Vec<Uuid> = people.iter().copied().filter(|id| lock || !self.world.knows(*id)).collect();
-        if !missing.is_empty() {
-            let attendees: Vec<AttendeeState> = self.tx.batch(ATTENDEES, Columns::new().ids(missing)).await?;
-            attendees.into_iter().for_each(|attendee| self.world.add_attendee(attendee));
-        }
-        let mut held: HashMap<Uuid, Vec<Uuid>> = people.iter().map(|id| (*id, Vec::new())).collect();
-        for (registration, slot) in self.tx.batch::<Held>(HELD, Columns::new().ids(people)).await?.into_iter().map(Held::parts) {
-            held.entry(registration.attendee_id).or_default().push(registration.id);
-            self.world.add_slot(slot);
-            self.world.add_registration(registration);
-        }
-        held.into_iter().for_each(|(attendee_id, ids)| self.world.has_all_of(attendee_id, ids));
-        Ok(())
-    }
-
     /// What has been given out of the pools that still hold seats.
     async fn pools(&mut self, now: Timestamp) -> Result<()> {
         let held = self.world.sessions().flat_map(|session| session.held_pools(now).map(|pool| (session.id, pool.category.clone())));
@@ -310,5 +334,28 @@ impl Loader<'_> {
         let counted: Vec<CategorySeats> = self.tx.batch(CATEGORY_SEATS, input).await?;
         counted.into_iter().for_each(|seats| self.world.add_category_seats(seats));
         Ok(())
+    }
+}
+
+impl Person {
+    fn attendee(&self) -> Option<Uuid> {
+        match self {
+            Self::Attendee(id) => Some(*id),
+            Self::Caller { .. } => None,
+        }
+    }
+
+    fn user(&self) -> Option<Uuid> {
+        match self {
+            Self::Attendee(_) => None,
+            Self::Caller { user_id, .. } => Some(*user_id),
+        }
+    }
+
+    fn session(&self) -> Option<Uuid> {
+        match self {
+            Self::Attendee(_) => None,
+            Self::Caller { session_id, .. } => Some(*session_id),
+        }
     }
 }

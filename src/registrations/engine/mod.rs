@@ -10,6 +10,7 @@
 
 mod batch;
 mod edit;
+mod full;
 mod keys;
 mod load;
 mod steps;
@@ -28,23 +29,25 @@ pub use wanted::Wanted;
 pub use watch::Watch;
 
 use super::{
-    model::{Command, Done, Outcome},
+    model::{Command, Done, IfFull, Outcome},
     refusal::Refusal,
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     config::Config,
     db::{Db, Tx},
     error::{Code, Problem},
     idempotency::{Claim, Stored},
     reply::Answer,
 };
+use full::Full;
 use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Instant};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
+use uuid::Uuid;
 
 /// What was decided about a command.
 type Decision = Result<Done, Refusal>;
@@ -101,6 +104,8 @@ struct Workshop {
     meter: Arc<Meter>,
     /// Told when something became due.
     due: Arc<Notify>,
+    /// Sessions that are full.
+    full: Full,
 }
 
 /// The queue's sending end: what handlers book through.
@@ -108,6 +113,7 @@ struct Workshop {
 pub struct Bookings {
     queue: mpsc::Sender<Work>,
     meter: Arc<Meter>,
+    full: Full,
 }
 
 /// The engine's limits.
@@ -136,10 +142,10 @@ pub struct Engine {
 pub fn start(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn Steps>) -> (Bookings, Watch, Engine) {
     let (queue, work) = mpsc::channel(settings.queue);
     let (stop, stopped) = oneshot::channel();
-    let (meter, due) = (Arc::<Meter>::default(), Arc::<Notify>::default());
-    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter: Arc::clone(&meter), due: Arc::clone(&due) };
+    let (meter, due, full) = (Arc::<Meter>::default(), Arc::<Notify>::default(), Full::default());
+    let bookings = Bookings { queue, meter: Arc::clone(&meter), full: full.clone() };
+    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full };
     let task = db.spawn(run(workshop, settings, work, stopped));
-    let bookings = Bookings { queue, meter };
     let watch = Watch::new(db, clock, bookings.clone(), due);
     let watching = watch.clone().start();
     (bookings, watch, Engine { stop, task, watch: watching })
@@ -152,6 +158,11 @@ impl Bookings {
             Done::One(outcome) => Ok(*outcome),
             other => Err(Problem::internal(format!("a command about a registration came to {other:?}"))),
         }
+    }
+
+    /// Whether it is known without asking that a user's booking for themselves is refused, because the session is full.
+    pub fn is_full_for(&self, session_id: Uuid, user_id: Uuid, if_full: Option<IfFull>, now: Timestamp) -> bool {
+        self.full.refuses(session_id, user_id, if_full, now)
     }
 
     /// Asks for anything.

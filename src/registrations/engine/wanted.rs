@@ -123,23 +123,23 @@ impl Wanted {
 
     /// The waitlists that seats may go to, and how many of each have to be read: as many as seats can become free, and
     /// some more. `named` are the registrations that were named.
-    pub fn heads(&self, sessions: &[SessionState], named: &[Registration]) -> BTreeMap<Uuid, i64> {
+    pub fn heads<'s>(&self, sessions: impl Iterator<Item = &'s SessionState>, named: &[Registration]) -> BTreeMap<Uuid, i64> {
         let session_of: HashMap<Uuid, Uuid> = named.iter().map(|registration| (registration.id, registration.session_id)).collect();
         let mut freed: HashMap<Uuid, i64> = HashMap::new();
         for session_id in self.leaving.iter().filter_map(|id| session_of.get(id)) {
             *freed.entry(*session_id).or_default() += 1;
         }
-        let mut lines = self.lines.clone();
-        for session in sessions.iter().filter(|session| session.waitlisted > 0) {
+        let mut lines = BTreeMap::new();
+        for session in sessions.filter(|session| session.waitlisted > 0) {
             let limit = if self.refitted.contains(&session.id) { session.capacity } else { session.seats_limit };
             let free = limit.map_or(session.waitlisted, |limit| (limit - session.seats_taken).max(0));
-            let heads = freed.get(&session.id).copied().unwrap_or(0) + free;
+            let free = freed.get(&session.id).copied().unwrap_or(0) + free;
+            let usual = if free > 0 { free + SPARE_HEADS } else { 0 };
+            let heads = usual.max(self.lines.get(&session.id).copied().unwrap_or(0));
             if heads > 0 {
-                let most = lines.entry(session.id).or_default();
-                *most = (*most).max(heads + SPARE_HEADS);
+                lines.insert(session.id, heads);
             }
         }
-        lines.retain(|id, _| sessions.iter().any(|session| session.id == *id && session.waitlisted > 0));
         lines
     }
 }

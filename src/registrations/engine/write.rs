@@ -3,10 +3,10 @@
 use crate::{
     attendees::model::{Attendee, AttendeeForm},
     clock::Timestamp,
-    db::{Columns, Result, Sql, Tx, batch_select, batch_write},
+    db::{BatchWrite, Columns, Result, Sql, Tx, batch_select, batch_write},
     registrations::{
         decide::{Change, Changes, SessionState},
-        model::Registration,
+        model::{Registration, Status},
     },
 };
 use serde::Deserialize;
@@ -23,7 +23,15 @@ const ADD_ATTENDEES: Sql = batch_write!(
     " w"
 );
 
+/// New ones that have not changed since: nearly all. Each value that is not bound is saved a thousand times in a rush.
 const ADD: Sql = batch_write!(
+    "INSERT INTO registrations (id, session_id, attendee_id, status, seq, priority, created_at, updated_at) \
+     SELECT w.id, w.session_id, w.attendee_id, w.status, w.seq, w.priority, w.at, w.at FROM ",
+    (id: uuid, session_id: uuid, attendee_id: uuid, status: text, seq: int, priority: int, at: time),
+    " w"
+);
+
+const ADD_CHANGED: Sql = batch_write!(
     "INSERT INTO registrations (id, session_id, attendee_id, status, seq, priority, offer_expires_at, cancel_reason, moved_to, ended_seq, \
      created_at, updated_at, cancelled_at) SELECT w.id, w.session_id, w.attendee_id, w.status, w.seq, w.priority, w.offer_expires_at, \
      w.cancel_reason, w.moved_to, w.ended_seq, w.created_at, w.updated_at, w.cancelled_at FROM ",
@@ -84,12 +92,19 @@ struct UserName {
 
 /// Writes what was decided. A row that another node changed in between surfaces as an error or a wrong count.
 pub async fn write(tx: &mut Tx, changes: &Changes, now: Timestamp) -> Result<()> {
-    add_attendees(tx, &changes.attendees, now).await?;
-    add(tx, &changes.inserted).await?;
-    change(tx, &changes.updated).await?;
-    write_seats(tx, &changes.seats).await?;
-    write_journal(tx, &changes.journal, now).await?;
-    mark(tx, changes).await
+    let mut writes = Vec::new();
+    writes.extend(add_attendees(tx, &changes.attendees, now).await?);
+    writes.extend(add(&changes.inserted));
+    writes.extend(change(&changes.updated));
+    writes.extend(write_seats(&changes.seats));
+    writes.extend(write_journal(&changes.journal, now));
+    writes.extend(mark(changes));
+    tx.batch_write_all(writes).await
+}
+
+/// A statement that must touch as many rows as it is given; nothing, for none.
+fn exactly(sql: Sql, rows: usize, input: Columns) -> Option<BatchWrite> {
+    (rows > 0).then_some(BatchWrite { sql, input, rows: Some(rows) })
 }
 
 /// What an ended registration has in place of 0, so that it no longer counts as its attendee's active one.
@@ -97,10 +112,22 @@ fn ended_seq(row: &Registration) -> i64 {
     if row.is_active() { 0 } else { row.seq }
 }
 
-async fn add(tx: &mut Tx, rows: &[Registration]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+fn add(rows: &[Registration]) -> impl Iterator<Item = BatchWrite> {
+    let is_plain = |row: &&Registration| matches!(row.status, Status::Confirmed | Status::Waitlisted);
+    let (plain, changed): (Vec<&Registration>, Vec<&Registration>) = rows.iter().partition(is_plain);
+    let input = Columns::new()
+        .ids(plain.iter().map(|row| row.id))
+        .ids(plain.iter().map(|row| row.session_id))
+        .ids(plain.iter().map(|row| row.attendee_id))
+        .texts(plain.iter().map(|row| Some(row.status.as_str())))
+        .integers(plain.iter().map(|row| row.seq))
+        .integers(plain.iter().map(|row| row.priority))
+        .times(plain.iter().map(|row| row.created_at));
+    exactly(ADD, plain.len(), input).into_iter().chain(add_changed(&changed))
+}
+
+/// New ones that have ended, or are offered a seat, in the same batch.
+fn add_changed(rows: &[&Registration]) -> Option<BatchWrite> {
     let input = Columns::new()
         .ids(rows.iter().map(|row| row.id))
         .ids(rows.iter().map(|row| row.session_id))
@@ -111,17 +138,14 @@ async fn add(tx: &mut Tx, rows: &[Registration]) -> Result<()> {
         .times(rows.iter().map(|row| row.offer_expires_at))
         .texts(rows.iter().map(|row| row.cancel_reason.map(|reason| reason.as_str())))
         .ids(rows.iter().map(|row| row.moved_to))
-        .integers(rows.iter().map(ended_seq))
+        .integers(rows.iter().map(|row| ended_seq(row)))
         .times(rows.iter().map(|row| row.created_at))
         .times(rows.iter().map(|row| row.updated_at))
         .times(rows.iter().map(|row| row.cancelled_at));
-    expect(rows.len(), tx.batch_write(ADD, input).await?)
+    exactly(ADD_CHANGED, rows.len(), input)
 }
 
-async fn change(tx: &mut Tx, rows: &[Registration]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+fn change(rows: &[Registration]) -> Option<BatchWrite> {
     let input = Columns::new()
         .ids(rows.iter().map(|row| row.id))
         .texts(rows.iter().map(|row| Some(row.status.as_str())))
@@ -132,13 +156,10 @@ async fn change(tx: &mut Tx, rows: &[Registration]) -> Result<()> {
         .integers(rows.iter().map(ended_seq))
         .times(rows.iter().map(|row| row.updated_at))
         .times(rows.iter().map(|row| row.cancelled_at));
-    expect(rows.len(), tx.batch_write(CHANGE, input).await?)
+    exactly(CHANGE, rows.len(), input)
 }
 
-async fn write_seats(tx: &mut Tx, rows: &[SessionState]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+fn write_seats(rows: &[SessionState]) -> Option<BatchWrite> {
     let input = Columns::new()
         .ids(rows.iter().map(|row| row.id))
         .integers(rows.iter().map(|row| row.seats_limit))
@@ -148,13 +169,10 @@ async fn write_seats(tx: &mut Tx, rows: &[SessionState]) -> Result<()> {
         .integers(rows.iter().map(|row| row.last_seq))
         .integers(rows.iter().map(|row| row.last_change))
         .times(rows.iter().map(|row| row.due_at));
-    expect(rows.len(), tx.batch_write(SEATS, input).await?)
+    exactly(SEATS, rows.len(), input)
 }
 
-async fn write_journal(tx: &mut Tx, rows: &[Change], now: Timestamp) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+fn write_journal(rows: &[Change], now: Timestamp) -> Option<BatchWrite> {
     let details = |row: &Change| row.details.as_ref().map_or_else(|| "{}".to_owned(), ToString::to_string);
     let input = Columns::new()
         .ids(rows.iter().map(|row| row.event_id))
@@ -166,27 +184,24 @@ async fn write_journal(tx: &mut Tx, rows: &[Change], now: Timestamp) -> Result<(
         .ids(rows.iter().map(|row| row.actor_id))
         .times(rows.iter().map(|_| now))
         .texts(rows.iter().map(|row| Some(details(row))));
-    expect(rows.len(), tx.batch_write(JOURNAL, input).await?)
+    exactly(JOURNAL, rows.len(), input)
 }
 
-/// Marks sessions that somebody must look at, and takes away the marks that were followed.
-async fn mark(tx: &mut Tx, changes: &Changes) -> Result<()> {
-    if !changes.due.is_empty() {
-        tx.batch_write(MARK, Columns::new().ids(changes.due.iter().copied())).await?;
-    }
-    if !changes.reconsidered.is_empty() {
-        tx.batch_write(MARK_EVENTS, Columns::new().ids(changes.reconsidered.iter().copied())).await?;
-    }
-    if !changes.marks_done.is_empty() {
-        // Another node may have followed them too.
-        tx.batch_write(UNMARK, Columns::new().integers(changes.marks_done.iter().copied())).await?;
-    }
-    Ok(())
+/// Marks sessions that somebody must look at, and takes away the marks that were followed: another node may have followed
+/// them too.
+fn mark(changes: &Changes) -> impl Iterator<Item = BatchWrite> {
+    let any = |sql, rows: usize, input| (rows > 0).then_some(BatchWrite { sql, input, rows: None });
+    let marks = [
+        any(MARK, changes.due.len(), Columns::new().ids(changes.due.iter().copied())),
+        any(MARK_EVENTS, changes.reconsidered.len(), Columns::new().ids(changes.reconsidered.iter().copied())),
+        any(UNMARK, changes.marks_done.len(), Columns::new().integers(changes.marks_done.iter().copied())),
+    ];
+    marks.into_iter().flatten()
 }
 
-async fn add_attendees(tx: &mut Tx, attendees: &[(Uuid, Uuid, Uuid)], now: Timestamp) -> Result<()> {
+async fn add_attendees(tx: &mut Tx, attendees: &[(Uuid, Uuid, Uuid)], now: Timestamp) -> Result<Option<BatchWrite>> {
     if attendees.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let ids: BTreeSet<Uuid> = attendees.iter().map(|(_, _, user_id)| *user_id).collect();
     let users: Vec<UserName> = tx.batch(USERS, Columns::new().ids(ids)).await?;
@@ -201,7 +216,7 @@ async fn add_attendees(tx: &mut Tx, attendees: &[(Uuid, Uuid, Uuid)], now: Times
         .texts(rows.iter().map(|row| Some(row.form().search_text())))
         .texts(rows.iter().map(|row| row.email.as_deref()))
         .times(rows.iter().map(|_| now));
-    expect(attendees.len(), tx.batch_write(ADD_ATTENDEES, input).await?)
+    Ok(Some(BatchWrite { sql: ADD_ATTENDEES, input, rows: Some(attendees.len()) }))
 }
 
 impl UserName {
@@ -210,9 +225,4 @@ impl UserName {
         let form = AttendeeForm { name: self.name.clone(), email: Some(self.email.clone()), ..AttendeeForm::default() };
         Attendee::new(id, event_id, Some(self.id), form, now)
     }
-}
-
-/// A write that touched fewer rows than it should is a lost update, and the batch must not commit.
-fn expect(rows: usize, touched: u64) -> Result<()> {
-    if rows as u64 == touched { Ok(()) } else { Err(sqlx::Error::Protocol(format!("{touched} rows were written instead of {rows}"))) }
 }

@@ -10,7 +10,7 @@ use plenary::{
 };
 use reqwest::Method;
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -30,6 +30,8 @@ pub struct App {
     pub token_clock: Clock,
     /// Where it listens, as in `http://127.0.0.1:4711`.
     pub address: String,
+    /// Where it tells its metrics, if it was told to.
+    pub metrics: Option<SocketAddr>,
     state: State,
     http: reqwest::Client,
     counter: AtomicU32,
@@ -117,11 +119,12 @@ impl App {
     async fn run(config: Config, clocks: (Clock, Clock), database: Arc<Database>) -> Self {
         let (clock, token_clock) = clocks;
         let surroundings = Surroundings { clock: clock.clone(), token_clock: token_clock.clone(), ..Surroundings::default() };
-        let (running, state, port) = Running::start(surroundings, config.clone()).await;
+        let (running, state, (port, metrics)) = Running::start(surroundings, config.clone()).await;
         Self {
             clock,
             token_clock,
             address: format!("http://127.0.0.1:{port}"),
+            metrics,
             state,
             http: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("an HTTP client"),
             counter: AtomicU32::new(0),
@@ -214,7 +217,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(surroundings: Surroundings, config: Config) -> (Self, State, u16) {
+    async fn start(surroundings: Surroundings, config: Config) -> (Self, State, (u16, Option<SocketAddr>)) {
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = oneshot::channel();
         let thread = std::thread::Builder::new().name("server".into()).spawn(move || {
@@ -226,7 +229,7 @@ impl Running {
                     Err(error) => return drop(started.send(Err(error))),
                 };
                 let state = server.state().clone();
-                let _ = started.send(Ok((state.clone(), server.port())));
+                let _ = started.send(Ok((state.clone(), (server.port(), server.metrics_address()))));
                 tokio::select! {
                     ended = server.run_until(std::future::pending()) => ended.expect("the server runs"),
                     _ = stopped => {}
@@ -235,9 +238,9 @@ impl Running {
             });
         });
         let running = Self { stop: Some(stop), thread: Some(thread.expect("a thread")) };
-        let (state, port) =
+        let (state, addresses) =
             start.await.expect("the server's thread lives").unwrap_or_else(|error| panic!("the server can't start: {error}"));
-        (running, state, port)
+        (running, state, addresses)
     }
 }
 

@@ -6,6 +6,7 @@ use reqwest::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::Value;
+use std::io::Read;
 
 /// A request under construction.
 #[derive(Clone)]
@@ -92,8 +93,21 @@ impl Call {
         let response = builder.send().await.unwrap_or_else(|error| panic!("{request}: no answer: {error:?}"));
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.unwrap_or_else(|error| panic!("{request}: the answer broke off: {error:?}"));
-        Answer::read(request, (&self.method, &self.path), status, headers, bytes.to_vec())
+        let bytes = decoded(&headers, &bytes).unwrap_or_else(|error| panic!("{request}: the body can't be decoded: {error}"));
+        Answer::read(request, (&self.method, &self.path), status, headers, bytes)
     }
+}
+
+/// A body without its coding. The client asks for none by itself.
+fn decoded(headers: &HeaderMap, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut decoded = Vec::new();
+    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None => decoded.extend(bytes),
+        Some(b"gzip") => drop(flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut decoded)?),
+        Some(b"br") => drop(brotli::Decompressor::new(bytes, 4096).read_to_end(&mut decoded)?),
+        Some(other) => return Err(std::io::Error::other(format!("what is {}?", String::from_utf8_lossy(other)))),
+    }
+    Ok(decoded)
 }
 
 /// An answer. It is declared in the contract, or the test has already failed.
@@ -107,6 +121,7 @@ pub struct Answer {
     pub json: Value,
     /// The body if it is UTF-8.
     pub text: String,
+    /// The body, without its coding.
     pub bytes: Vec<u8>,
 }
 

@@ -165,6 +165,7 @@ impl App {
         let mut tx = self.db().begin().await.expect("a transaction");
         let add = tx.query(ADD).bind(self.state().new_id()).bind(organisation).bind(user).bind(role.to_owned()).bind(self.clock.now());
         add.execute().await.expect("a new member");
+        tx.note_change(organisation);
         tx.commit().await.expect("a commit");
     }
 }
