@@ -47,7 +47,7 @@ pub struct BatchWrite {
 impl Tx {
     /// Reads with several [`batch_select!`](crate::db::batch_select) statements, none of which needs the answer of another.
     pub async fn batch_all(&mut self, reads: Vec<(Sql, Columns)>) -> Result<Answers> {
-        let answers = match &mut self.0 {
+        let answers = match &mut self.inner {
             Inner::Sqlite(tx) => read_sqlite(tx, reads).await?,
             Inner::Postgres(_) => {
                 let mut answers = Vec::with_capacity(reads.len());
@@ -66,7 +66,7 @@ impl Tx {
         if writes.is_empty() {
             return Ok(());
         }
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Sqlite(tx) => write_sqlite(tx, writes).await,
             Inner::Postgres(_) => {
                 for BatchWrite { sql, input, rows } in writes {
