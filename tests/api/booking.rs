@@ -242,12 +242,12 @@ on_both! { async fn a_full_session_refuses_from_memory_what_it_would_refuse_anyw
     }
     assert_eq!(commands(), asked, "the engine was not asked");
     assert_eq!(reject(&bo).await.expect(200).json, seat, "who has a seat is told so");
-    let waits = book(&app, &session, &carla).await.expect(201).json;
+    let waits = app.book(&session, &carla).await.expect(201).json;
     assert_eq!(reject(&carla).await.expect(200).json["id"], waits["id"], "and so is who waits");
     // A seat that is given back goes to who waits, and the session is full as before; the one after it is free.
-    cancel(&app, &seat, &bo).await.expect(200);
+    app.cancel(&seat, &bo).await.expect(200);
     reject(&bo).await.problem(409, "session_full");
-    cancel(&app, &waits, &carla).await.expect(200);
+    app.cancel(&waits, &carla).await.expect(200);
     let seat = reject(&anna).await.expect(201).json;
     reject(&bo).await.problem(409, "session_full");
     // An edit, and the time, change what is answered at once.
@@ -259,7 +259,7 @@ on_both! { async fn a_full_session_refuses_from_memory_what_it_would_refuse_anyw
     reject(&carla).await.problem(409, "booking_closed");
     app.clock.set(at("2026-03-11T12:00:00Z"));
     reject(&carla).await.problem(409, "session_started");
-    assert_eq!((read(&app, &seat, &anna).await["status"].clone(), read(&app, &second, &bo).await["status"].clone()), (json!("confirmed"), json!("confirmed")));
+    assert_eq!((app.registration(&seat, &anna).await["status"].clone(), app.registration(&second, &bo).await["status"].clone()), (json!("confirmed"), json!("confirmed")));
 } }
 
 on_both! { async fn nobody_is_left_with_nothing_through_any_door(app: App) {
