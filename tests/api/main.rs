@@ -29,6 +29,7 @@ mod programme;
 mod programme_files;
 mod rooms;
 mod roster;
+mod rules;
 mod sessions;
 mod shutdown;
 mod signing_keys;
