@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     contract::{Contract, ContractError, docs, door::PathOperations},
-    db::{ConnectError, Db, MigrateError},
+    db::{Access, ConnectError, Db, MigrateError},
     exports::Slots,
     idempotency::{self, InFlight, Sweeper},
     limits::{self, Limits},
@@ -30,6 +30,7 @@ use actix_web::{
     web,
 };
 use std::{
+    cmp::Ordering,
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
     sync::{Arc, atomic::AtomicBool},
@@ -52,6 +53,8 @@ pub enum StartError {
     Migrate(#[from] MigrateError),
     #[error("the database has schema version {found}, this program knows up to {known}: run a newer Plenary")]
     NewerSchema { found: i64, known: i64 },
+    #[error("the database has schema version {found}, this program needs {known}: run `plenary migrate`")]
+    OlderSchema { found: i64, known: i64 },
     #[error("{0}")]
     Setup(#[from] SetupError),
     #[error("the database failed while starting: {0}")]
@@ -180,6 +183,18 @@ pub async fn open_database(config: &Config) -> Result<Db, StartError> {
     }
     db.migrate().await?;
     Ok(db)
+}
+
+/// Opens a database that servers have used, with the schema of this program: for commands, which leave migrating to
+/// servers and to who asks for it.
+pub async fn open_existing(config: &Config, access: Access) -> Result<Db, StartError> {
+    let db = Db::connect_as(&config.database_settings(), access).await?;
+    let (found, known) = (db.schema_version().await?.unwrap_or_default(), crate::db::latest_version());
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(db),
+        Ordering::Less => Err(StartError::OlderSchema { found, known }),
+        Ordering::Greater => Err(StartError::NewerSchema { found, known }),
+    }
 }
 
 /// Puts the server's parts together on an open database. The engine runs from here on.

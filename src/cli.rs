@@ -2,6 +2,7 @@
 
 mod health;
 mod keys;
+mod programme;
 
 use crate::telemetry::{self, LogFormat};
 use anyhow::Context;
@@ -43,6 +44,17 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Try it: a server with a conference, people and passwords that everybody knows, on this machine only.
     Demo(demo::Args),
+    /// Write the whole programme of an event, drafts too, as one document.
+    ///
+    /// What is written can be edited and imported again; as it stands it changes nothing. Servers may run.
+    #[command(after_long_help = programme::EXPORT_MANUAL)]
+    Export(programme::ExportArgs),
+    /// Make the programme of an event what a document says: whole, or not at all.
+    ///
+    /// The same as PUT of the programme over HTTP, without signing in: who may open the database may do it. What is not in
+    /// the document is removed; what is there already stays as it is.
+    #[command(after_long_help = programme::IMPORT_MANUAL)]
+    Import(programme::ImportArgs),
     /// Copy the SQLite database into a new file, while a server serves from it or not.
     ///
     /// The copy is the database as it was at one moment: all that was acknowledged before the command began is in it. It
@@ -97,7 +109,8 @@ Environment:
 Exit status:
   0  Done, or ended by SIGTERM or SIGINT after all answers were sent.
   1  It failed: the database can't be reached, the port is taken, ...
-  2  The command or its settings are wrong; a sentence on stderr says how.
+  2  The command, its settings or the document it is given are wrong; stderr says
+     how.
 
 Examples:
   A server to try, with a conference in it:
@@ -105,6 +118,11 @@ Examples:
 
   A server on a file, with nothing else:
     plenary serve --database-url sqlite:plenary.db
+
+  The programme of an event, out, edited, looked at and in again:
+    plenary export --event forum --to programme.yaml
+    plenary import --event forum --from programme.yaml --dry-run
+    plenary import --event forum --from programme.yaml
 
   The manual of a command:
     plenary serve --help";
@@ -204,6 +222,7 @@ impl From<anyhow::Error> for Failure {
         let in_settings = error.downcast_ref::<StartError>().is_some_and(StartError::is_in_settings)
             || error.downcast_ref::<DemoError>().is_some_and(DemoError::is_in_settings)
             || error.downcast_ref::<BackupError>().is_some_and(BackupError::is_in_settings)
+            || error.downcast_ref::<programme::Refused>().is_some_and(programme::Refused::is_in_document)
             || error.is::<ConfigError>();
         Self { status: if in_settings { USAGE } else { 1 }, error }
     }
@@ -226,6 +245,8 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             Command::Serve(config) => serve(*config).await,
             Command::Migrate(database) => migrate(&database.database_url).await,
             Command::Demo(args) => run_demo(args).await,
+            Command::Export(args) => programme::export(args).await,
+            Command::Import(args) => programme::import(args).await,
             Command::Backup(args) => back_up(&args).await,
             Command::Restore(args) => restore(&args).await,
             Command::Health(args) => health::check(&args),

@@ -104,6 +104,8 @@ codes! {
     ReferenceTaken = 409 "reference_taken" "The external reference is taken",
     /// The caller, or the attendee claimed, is linked already.
     AlreadyLinked = 409 "already_linked" "Already linked",
+    /// The attendee was erased: nothing of a person is kept of them any more.
+    AttendeeErased = 409 "attendee_erased" "The attendee was erased",
     /// The organisation would be left without an owner.
     LastOwner = 409 "last_owner" "The last owner",
     /// Who accepts the invitation is a member of the organisation.
@@ -320,6 +322,11 @@ impl Problem {
     /// Which code this is.
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
     }
 
     /// What only the log may say.

@@ -119,7 +119,7 @@ fn body(request: &HttpRequest) -> Value {
 }
 
 /// Gives a validated value its type. What the schema lets pass and the type doesn't (`1.0` for an integer) is 422.
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         // An index prints as `[1]`.
         let segments = error.path().iter().map(|segment| match segment {

@@ -195,7 +195,7 @@ impl Head {
 }
 
 /// How long a process has run on processors, user and system; `None` where the system doesn't say.
-fn processor_time(process: u32) -> Option<Duration> {
+pub fn processor_time(process: u32) -> Option<Duration> {
     /// What Linux counts in for user space, whatever its own clock.
     const TICKS_A_SECOND: u64 = 100;
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

@@ -6,12 +6,14 @@
 pub mod check;
 pub mod client;
 pub mod database;
+pub mod lists;
 pub mod naive;
 pub mod report;
 pub mod seed;
 pub mod server;
+pub mod transfer;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 /// The flags of every benchmark: `cargo bench --bench booking -- --connections 1024`.
 #[derive(Clone, Debug, Parser)]
@@ -35,6 +37,10 @@ pub struct Flags {
     /// Registrations that are in the database before the first measurement.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     pub filled: usize,
+
+    /// Rows of the longest list.
+    #[arg(long, value_name = "COUNT")]
+    pub rows: Option<usize>,
 
     /// On a throw-away cluster of the Postgres that is installed, instead of `DATABASE_URL`.
     #[arg(long)]
@@ -64,6 +70,11 @@ impl Flags {
         self.requests.unwrap_or(if self.bench { 20_000 } else { 400 })
     }
 
+    /// How many rows the longest list has.
+    pub fn rows(&self) -> usize {
+        self.rows.unwrap_or(if self.bench { 1_000_000 } else { 2_000 })
+    }
+
     /// Whether this is measured.
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
@@ -72,7 +83,13 @@ impl Flags {
 
 /// The flags. Where they say that this process is the server, it is that until its parent ends, and then exits.
 pub fn start() -> Flags {
-    let flags = Flags::parse();
+    start_with("")
+}
+
+/// The same with something to say after the flags.
+pub fn start_with(manual: &'static str) -> Flags {
+    let matches = Flags::command().after_help(manual).get_matches();
+    let flags = Flags::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if flags.serve {
         server::run(&flags);
         std::process::exit(0);

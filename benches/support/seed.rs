@@ -16,7 +16,7 @@ pub const SEATS: i64 = 500;
 /// Bookings that a person has in one event at the most.
 const BOOKINGS_A_PERSON: usize = 5;
 /// Rows that one statement writes.
-const ROWS: usize = 20_000;
+pub(super) const ROWS: usize = 20_000;
 
 /// The event of a round: every user is its attendee, and has one to five seats in it at other hours.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -50,7 +50,7 @@ async fn insert_users(tx: &mut Tx, users: &[Uuid], now: Timestamp) -> Result<()>
         let numbers = (part * ROWS)..(part * ROWS + users.len());
         let rows = Columns::new()
             .ids(users.iter().copied())
-            .texts(numbers.clone().map(|number| Some(format!("user{number}@example.org"))))
+            .texts(users.iter().map(|id| Some(format!("{}@example.org", id.simple()))))
             .texts(numbers.map(|number| Some(format!("User {number}"))))
             .texts(users.iter().map(|_| Some("-")))
             .integers(users.iter().map(|_| 1))
@@ -135,7 +135,7 @@ async fn event(state: &State, id: Uuid, slug: &str, sessions: Vec<Session>, user
     Ok(attendees)
 }
 
-async fn insert_event(tx: &mut Tx, organisation: Uuid, id: Uuid, slug: &str, now: Timestamp) -> Result<()> {
+pub(super) async fn insert_event(tx: &mut Tx, organisation: Uuid, id: Uuid, slug: &str, now: Timestamp) -> Result<()> {
     const ORGANISATION: &str =
         "INSERT INTO organisations (id, name, sort_key, version, created_at, updated_at) VALUES ($1, 'O', 'o', 1, $2, $2)";
     const EVENT: &str = "INSERT INTO events (id, organisation_id, slug, name, sort_key, time_zone, starts_on, ends_on, status, admission, \
@@ -254,7 +254,7 @@ impl Fill {
 }
 
 /// A statement that inserts rows bound as [`Columns`]. `columns` are names, each with the type it has there.
-fn insert(table: &str, columns: &str) -> Sql {
+pub(super) fn insert(table: &str, columns: &str) -> Sql {
     let columns: Vec<(&str, &str)> = columns.split(',').filter_map(|column| column.trim().split_once(' ')).collect();
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let names = names.join(", ");

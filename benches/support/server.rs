@@ -4,6 +4,7 @@
 use super::{
     Flags, check,
     client::{Client, request},
+    lists::{self, List},
     naive,
     seed::{self, Round},
 };
@@ -90,6 +91,18 @@ impl Server {
     pub fn empty_event(&self, client: &Client) -> Uuid {
         let body = client.ask(self.address, &request("POST", "/bench/events", None, &[], Some("{}"))).expect(200);
         serde_json::from_slice(&body).expect("an id")
+    }
+
+    /// Makes an event with so many registrations.
+    pub fn list(&self, client: &Client, rows: usize) -> List {
+        let body = client.ask(self.address, &request("POST", &format!("/bench/lists/{rows}"), None, &[], Some("{}"))).expect(200);
+        serde_json::from_slice(&body).expect("a list")
+    }
+
+    /// A new token for a user.
+    pub fn token_of(&self, client: &Client, user: Uuid) -> String {
+        let body = client.ask(self.address, &request("GET", &format!("/bench/users/{user}/token"), None, &[], None)).expect(200);
+        String::from_utf8(body).expect("a token")
     }
 
     /// What is in the database of an event's sessions, after the invariants were held against it.
@@ -237,6 +250,8 @@ fn configure(app: &mut web::ServiceConfig, bench: &Data<Bench>) {
         .service(guarded("/naive/{session}/registrations", web::post().to(naive::book)))
         .route("/rounds", web::post().to(round))
         .route("/events", web::post().to(empty_event))
+        .route("/lists/{rows}", web::post().to(list))
+        .route("/users/{user}/token", web::get().to(token))
         .route("/tokens/{count}", web::get().to(tokens))
         .route("/registrations/{session}", web::get().to(registrations))
         .route("/checks/{event}", web::get().to(check_event))
@@ -277,6 +292,14 @@ async fn round(state: State, bench: Data<Bench>) -> Reply {
 
 async fn empty_event(state: State, bench: Data<Bench>) -> Reply {
     Ok(HttpResponse::Ok().json(seed::empty_event(&state, bench.users()[0]).await?))
+}
+
+async fn list(state: State, bench: Data<Bench>, rows: web::Path<usize>) -> Reply {
+    Ok(HttpResponse::Ok().json(lists::make(&state, bench.users()[0], *rows).await?))
+}
+
+async fn token(state: State, user: web::Path<Uuid>) -> Reply {
+    Ok(HttpResponse::Ok().body(state.tokens.sign_access(*user)?))
 }
 
 async fn tokens(state: State, bench: Data<Bench>, count: web::Path<usize>) -> Reply {

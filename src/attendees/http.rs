@@ -141,6 +141,9 @@ async fn update(state: State, guard: Guard<OfAttendee, Manage>, if_match: IfMatc
             if form == current {
                 return Ok((attendee, Vec::new()));
             }
+            if attendee.erased_at.is_some() {
+                return Err(is_erased());
+            }
             let commands = if form.category == current.category { Vec::new() } else { vec![Command::Reconsider { event_id }] };
             let attendee = attendee.changed(form, now);
             store::change(tx, &attendee).await.map_err(refused)?;
@@ -202,8 +205,8 @@ async fn issue_claim_code(state: State, guard: Guard<OfAttendee, Manage>) -> Rep
             if store::set_claim(tx, attendee_id, hash).await? == 1 {
                 return Ok(());
             }
-            store::read_locked(tx, attendee_id).await?.ok_or_else(Problem::not_found)?;
-            Err(already_linked())
+            let attendee = store::read_locked(tx, attendee_id).await?.ok_or_else(Problem::not_found)?;
+            Err(if attendee.erased_at.is_some() { is_erased() } else { already_linked() })
         })
     });
     write.await?;
@@ -252,6 +255,10 @@ async fn link(tx: &mut Tx, hash: Vec<u8>, user: Uuid, now: Timestamp) -> Result<
 
 fn invalid_claim_code() -> Problem {
     Problem::invalid(Code::InvalidClaimCode, "/claimCode", "The claim code is wrong, was replaced, or was used by somebody else.")
+}
+
+fn is_erased() -> Problem {
+    Problem::new(Code::AttendeeErased, "The attendee was erased, which can't be undone.")
 }
 
 fn already_linked() -> Problem {

@@ -34,7 +34,7 @@ const CLAIMED_LOCKED: Sql = Sql::Differs {
 const CHANGE: &str = "UPDATE attendees SET name = $2, sort_name = $3, sort_key = $4, email = $5, affiliation = $6, country = $7, \
     external_reference = $8, version = $9, updated_at = $10, search_text = $11, category = $12 WHERE id = $1";
 const LINK: &str = "UPDATE attendees SET user_id = $2, version = version + 1, updated_at = $3 WHERE id = $1 AND user_id IS NULL";
-const SET_CLAIM: &str = "UPDATE attendees SET claim_hash = $2 WHERE id = $1 AND user_id IS NULL";
+const SET_CLAIM: &str = "UPDATE attendees SET claim_hash = $2 WHERE id = $1 AND user_id IS NULL AND erased_at IS NULL";
 const DELETE: &str = "DELETE FROM attendees WHERE id = $1";
 const ACTIVE_REGISTRATIONS: &str = "SELECT s.id AS session_id, s.code, CAST(1 AS BIGINT) AS active, \
     CAST(CASE WHEN r.status = 'waitlisted' THEN 1 ELSE 0 END AS BIGINT) AS waitlisted \
@@ -123,7 +123,7 @@ pub async fn active_registrations(tx: &mut Tx, id: Uuid) -> Result<Vec<Occupancy
     tx.query(ACTIVE_REGISTRATIONS).bind(id).all().await
 }
 
-/// Keeps the hash of a claim code in place of an older one; 0 rows when the attendee is linked.
+/// Keeps the hash of a claim code in place of an older one; 0 rows when the attendee is linked or erased.
 pub async fn set_claim(tx: &mut Tx, id: Uuid, hash: Vec<u8>) -> Result<u64> {
     tx.query(SET_CLAIM).bind(id).bind(hash).execute().await
 }

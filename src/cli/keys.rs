@@ -3,11 +3,11 @@
 use super::DatabaseArgs;
 use clap::{Args, Subcommand};
 use plenary::{
-    app::StartError,
+    app::open_existing,
     auth::{Rotation, rotate_signing_key},
     clock::Clock,
     config::Config,
-    db::{Db, latest_version},
+    db::Access,
     random::Random,
 };
 use std::path::PathBuf;
@@ -43,11 +43,7 @@ pub async fn rotate(args: RotateArgs) -> anyhow::Result<()> {
     }
     let config = Config::for_database(&args.database.database_url);
     config.check()?;
-    let db = Db::connect_beside(&config.database_settings()).await.map_err(StartError::from)?;
-    let (found, known) = (db.schema_version().await?, latest_version());
-    if found != Some(known) {
-        anyhow::bail!("the database has schema version {}, this program needs {known}: run `plenary migrate`", found.unwrap_or_default());
-    }
+    let db = open_existing(&config, Access::Beside).await?;
     let Rotation { kid, until } = rotate_signing_key(&db, &Clock::system(), &Random::system(), args.at_once).await?;
     db.close().await;
     println!("The key {kid} signs from now on.");

@@ -37,9 +37,12 @@ pub struct Media {
     syntax: Syntax,
 }
 
+/// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Syntax {
+pub enum Syntax {
+    /// RFC 8259.
     Json,
+    /// YAML 1.2.
     Yaml,
 }
 
@@ -69,17 +72,30 @@ impl BodyRule {
             }
             return Ok(Body::default());
         }
-        let (media, validator) = self.media(headers)?;
+        let value = self.parse(self.media(headers)?, &bytes)?;
+        Ok(Body { bytes, value: Some(value) })
+    }
+
+    /// Parses and validates a body that did not come over HTTP.
+    pub fn read_text(&self, syntax: Syntax, bytes: &[u8]) -> Result<Value, Problem> {
+        if bytes.len() > self.max_bytes {
+            return Err(self.too_large());
+        }
+        let rule = self.media.iter().find(|(media, _)| media.syntax == syntax);
+        self.parse(rule.ok_or_else(|| Problem::internal("the operation takes no body of this syntax"))?, bytes)
+    }
+
+    fn parse(&self, (media, validator): &(Media, Validator), bytes: &[u8]) -> Result<Value, Problem> {
         let value = match media.syntax {
-            Syntax::Json => parse_json(&bytes)?,
+            Syntax::Json => parse_json(bytes)?,
             Syntax::Yaml => {
-                let text = str::from_utf8(&bytes).map_err(|_| malformed("is not UTF-8"))?;
+                let text = str::from_utf8(bytes).map_err(|_| malformed("is not UTF-8"))?;
                 parse_yaml(text).map_err(yaml_problem)?
             }
         };
         let details = violation::in_body(validator, &value);
         if details.is_empty() {
-            return Ok(Body { bytes, value: Some(value) });
+            return Ok(value);
         }
         let problem = Problem::new(Code::InvalidBody, "The body breaks the contract; `errors` says where.");
         Err(details.into_iter().fold(problem, Problem::with_detail))

@@ -8,7 +8,7 @@ mod json;
 mod violation;
 
 pub(crate) use body::parse_yaml;
-pub use body::{Body, BodyRule};
+pub use body::{Body, BodyRule, Syntax};
 
 use crate::{api_keys::model::Scope, idempotency};
 use actix_web::http::Method;

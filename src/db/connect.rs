@@ -37,6 +37,8 @@ pub enum ConnectError {
     InMemory,
     #[error("DATABASE_URL can't be read: {0}")]
     Url(#[source] sqlx::Error),
+    #[error("there is no SQLite file {0}")]
+    Missing(String),
     #[error("another process already uses the SQLite file {0}: one process owns it (use Postgres for several nodes)")]
     InUse(String),
     #[error("the SQLite file {0} can't be locked: {1}")]
@@ -45,6 +47,18 @@ pub enum ConnectError {
     TooOld(String, String),
     #[error("the database can't be opened: {0}")]
     Open(#[from] sqlx::Error),
+}
+
+/// How a process comes to a database. Only on SQLite, where one process owns the file, does it make a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It owns the file, and makes it if it isn't there.
+    Create,
+    /// It owns the file, which is there.
+    Own,
+    /// It may work beside the owner: for what only reads, or touches only what a running server looks up again. SQLite
+    /// keeps several processes apart; what can't bear them is a server that believes what it remembers.
+    Beside,
 }
 
 impl Settings {
@@ -65,33 +79,31 @@ impl Settings {
 impl Db {
     /// Opens the pools and checks the database's version. Must be called inside the runtime that outlives all workers.
     pub async fn connect(settings: &Settings) -> Result<Self, ConnectError> {
-        Self::open(settings, true).await
+        Self::connect_as(settings, Access::Create).await
     }
 
-    /// The same beside the process that owns a SQLite file: for commands that touch only what a running server looks up
-    /// again. SQLite keeps several processes apart; what can't bear them is a server that believes what it remembers.
-    pub async fn connect_beside(settings: &Settings) -> Result<Self, ConnectError> {
-        Self::open(settings, false).await
-    }
-
-    async fn open(settings: &Settings, owned: bool) -> Result<Self, ConnectError> {
+    /// The same for a process that is not a server.
+    pub async fn connect_as(settings: &Settings, access: Access) -> Result<Self, ConnectError> {
         settings.check()?;
         let (runtime, changes) = (tokio::runtime::Handle::current(), Changes::default());
         if settings.url.starts_with("sqlite:") {
-            let pools = sqlite(settings, owned).await?;
+            let pools = sqlite(settings, access).await?;
             return Ok(Self { pools, runtime, changes, follower: None });
         }
         let (pool, options) = postgres(settings).await?;
-        let following = runtime.spawn(follow(options, pool.clone(), changes.clone()));
-        let follower = Some(Arc::new(Follower(following.abort_handle())));
+        // Only a server remembers what others change.
+        let follower = (access == Access::Create).then(|| {
+            let following = runtime.spawn(follow(options, pool.clone(), changes.clone()));
+            Arc::new(Follower(following.abort_handle()))
+        });
         Ok(Self { pools: Pools::Postgres(pool), runtime, changes, follower })
     }
 }
 
-async fn sqlite(settings: &Settings, owned: bool) -> Result<Pools, ConnectError> {
+async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectError> {
     let options = SqliteConnectOptions::from_str(&settings.url)
         .map_err(ConnectError::Url)?
-        .create_if_missing(owned)
+        .create_if_missing(access == Access::Create)
         .journal_mode(SqliteJournalMode::Wal)
         // Only FULL keeps an acknowledged commit through a loss of power.
         .synchronous(SqliteSynchronous::Full)
@@ -99,7 +111,11 @@ async fn sqlite(settings: &Settings, owned: bool) -> Result<Pools, ConnectError>
         .busy_timeout(ACQUIRE_TIMEOUT)
         .statement_cache_capacity(512)
         .log_statements(LevelFilter::Trace);
-    let owner = if owned { Some(Arc::new(own(options.get_filename())?)) } else { None };
+    let file = options.get_filename();
+    if access != Access::Create && !file.exists() {
+        return Err(ConnectError::Missing(file.display().to_string()));
+    }
+    let owner = if access == Access::Beside { None } else { Some(Arc::new(own(file)?)) };
     let write = SqlitePoolOptions::new()
         .min_connections(1)
         .max_connections(1)

@@ -20,7 +20,7 @@ pub use backup::{BackupError, Copied, back_up, restore};
 pub use batch::BatchRecord;
 pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
 pub use changes::{Changes, Moment};
-pub use connect::{ConnectError, Settings};
+pub use connect::{Access, ConnectError, Settings};
 pub use listing::{Cell, Field, Kind, Listing, ListingOf, Part, Parts, Sink};
 pub use migrations::{MigrateError, latest_version};
 pub use query::{Bind, Query, Record, Sql};

@@ -3,15 +3,13 @@
 use super::{
     document::Document,
     replace::{Put, put},
-    store::{self, Current},
+    store,
 };
 use crate::{
     app::Registrar,
     auth::{Guard, Manage, Reader, guard::OfEvent},
     cache,
-    db::Db,
     error::Problem,
-    events::store::find,
     extract::{IfMatch, Json, Params},
     registrations::model::IfOverfull,
     reply::{self, Reply},
@@ -20,7 +18,6 @@ use crate::{
 };
 use actix_web::HttpRequest;
 use serde::Deserialize;
-use uuid::Uuid;
 
 /// Its routes.
 pub fn routes(registrar: &mut Registrar) {
@@ -40,7 +37,7 @@ fn tag(version: i64, sees_drafts: bool, media: &str) -> String {
 
 async fn get(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
     let read = cache::read_as(&request, &guard, &[JSON, YAML], async |state, media| {
-        let current = read(&state.db, guard.event_id()).await?;
+        let current = store::snapshot(&state.db, guard.event_id()).await?.ok_or_else(Problem::not_found)?;
         let tag = tag(current.event.programme_version, guard.sees_drafts(), media);
         let document = Document::of(current, guard.sees_drafts());
         let text = match media {
@@ -50,23 +47,6 @@ async fn get(request: HttpRequest, guard: Guard<OfEvent, Reader>) -> Reply {
         Representation::new(media, tag, text)
     });
     read.await
-}
-
-/// How often a read that met a change is begun again before it is given as it is.
-const READS: u32 = 5;
-
-/// The programme as it stood at one moment: every change moves its version on, so a read that has the same version
-/// before and after is whole.
-async fn read(db: &Db, event_id: Uuid) -> Result<Current, Problem> {
-    let mut attempts = 0;
-    loop {
-        let current = store::load(&mut &*db, event_id).await?.ok_or_else(Problem::not_found)?;
-        let after = find(db, event_id).await?.ok_or_else(Problem::not_found)?;
-        attempts += 1;
-        if after.programme_version == current.event.programme_version || attempts == READS {
-            return Ok(current);
-        }
-    }
 }
 
 #[derive(Deserialize)]

@@ -104,7 +104,7 @@ impl Plan {
 
     /// What it changes, as the answer says it.
     pub fn changes(&self, dry_run: bool) -> ProgrammeChanges {
-        let Self { streams, rooms, speakers, sessions, .. } = self;
+        let Self { event, streams, rooms, speakers, sessions } = self;
         let set = |pick: fn(&ChangeLists) -> &Vec<String>| {
             let lists = [streams.lists(), rooms.lists(), speakers.lists(), sessions.lists()];
             let [streams, rooms, speakers, sessions] = lists.map(|lists| pick(&lists).clone());
@@ -112,6 +112,7 @@ impl Plan {
         };
         ProgrammeChanges {
             dry_run,
+            event_changed: event.is_some(),
             added: set(|lists| &lists.added),
             changed: set(|lists| &lists.changed),
             removed: set(|lists| &lists.removed),
@@ -127,6 +128,8 @@ impl Plan {
 pub struct ProgrammeChanges {
     /// Nothing was written.
     pub dry_run: bool,
+    /// Whether the event's own fields change.
+    pub event_changed: bool,
     /// New.
     pub added: ChangeSet,
     /// Changed.

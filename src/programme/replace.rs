@@ -6,14 +6,15 @@ use super::{
     store,
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     db::Tx,
     error::Problem,
     events::store::lock_programme,
+    random::Random,
     registrations::{
         clashes::{self, Clash},
         edits::EffectsView,
-        engine::Edited,
+        engine::{Bookings, Edited},
         model::{Actor, Command, IfOverfull},
         seats,
     },
@@ -43,9 +44,20 @@ pub async fn put(
     document: Document,
     admit: impl Fn(i64) -> Result<(), Problem> + Send + Sync + 'static,
 ) -> Result<(ProgrammeChanges, i64), Problem> {
-    let (now, ids, admit) = (state.clock.now(), state.clone(), Arc::new(admit));
-    let edit = state.bookings.edit_or_preview(put.dry_run, move |tx| {
-        let (edit, admit) = (Edit { put, document: document.clone(), now, ids: ids.clone() }, Arc::clone(&admit));
+    put_through(&state.bookings, (&state.clock, &state.random), put, document, admit).await
+}
+
+/// The same for who has an engine and is no server.
+pub async fn put_through(
+    bookings: &Bookings,
+    (clock, random): (&Clock, &Random),
+    put: Put,
+    document: Document,
+    admit: impl Fn(i64) -> Result<(), Problem> + Send + Sync + 'static,
+) -> Result<(ProgrammeChanges, i64), Problem> {
+    let (now, random, admit) = (clock.now(), random.clone(), Arc::new(admit));
+    let edit = bookings.edit_or_preview(put.dry_run, move |tx| {
+        let (edit, admit) = (Edit { put, document: document.clone(), now, random: random.clone() }, Arc::clone(&admit));
         Box::pin(async move { edit.run(tx, &*admit).await })
     });
     let Edited { value: Done { mut changes, version, clashes }, effects } = edit.await?;
@@ -58,7 +70,7 @@ struct Edit {
     document: Document,
     now: Timestamp,
     /// Where new ids come from.
-    ids: State,
+    random: Random,
 }
 
 struct Done {
@@ -69,12 +81,12 @@ struct Done {
 
 impl Edit {
     async fn run(self, tx: &mut Tx, admit: &(impl Fn(i64) -> Result<(), Problem> + Sync)) -> Result<(Done, Vec<Command>), Problem> {
-        let Self { put: Put { event_id, dry_run, if_overfull, actor }, document, now, ids } = self;
+        let Self { put: Put { event_id, dry_run, if_overfull, actor }, document, now, random } = self;
         seats::lock(tx, event_id).await?;
         let version = lock_programme(tx, event_id).await?.ok_or_else(Problem::not_found)?;
         admit(version)?;
         let current = store::load(tx, event_id).await?.ok_or_else(Problem::not_found)?;
-        let plan = Plan::new(current, document, || ids.new_id())?;
+        let plan = Plan::new(current, document, || random.id(now))?;
         // Again, now that no session can come: one may have, and been booked, before the programme was locked.
         let occupied = seats::lock(tx, event_id).await?;
         seats::require_none(&plan.hits(occupied))?;

@@ -3,7 +3,7 @@
 use super::plan::{Diff, Plan};
 use crate::{
     clock::Timestamp,
-    db::{Result, Select, Source, Sql, Tx},
+    db::{Db, Result, Select, Source, Sql, Tx},
     error::Problem,
     events::{self, model::Event},
     keyed::{self, Keyed},
@@ -36,6 +36,23 @@ pub async fn load(source: &mut impl Source, event_id: Uuid) -> Result<Option<Cur
         speakers: all(source, event_id).await?,
         sessions: sessions::store::of_event(source, event_id).await?,
     }))
+}
+
+/// How often a read that met a change is begun again before it is given as it is.
+const READS: u32 = 5;
+
+/// The programme as it stood at one moment: every change moves its version on, so a read that has the same version
+/// before and after is whole. `None` if there is no such event.
+pub async fn snapshot(db: &Db, event_id: Uuid) -> Result<Option<Current>> {
+    let mut attempts = 0;
+    loop {
+        let Some(current) = load(&mut &*db, event_id).await? else { return Ok(None) };
+        let Some(after) = events::store::find(db, event_id).await? else { return Ok(None) };
+        attempts += 1;
+        if after.programme_version == current.event.programme_version || attempts == READS {
+            return Ok(Some(current));
+        }
+    }
 }
 
 async fn all<K: Keyed>(source: &mut impl Source, event_id: Uuid) -> Result<Vec<K>> {

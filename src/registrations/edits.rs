@@ -51,36 +51,40 @@ const MAX_SHOWN: usize = 1_000;
 #[serde(rename_all = "camelCase")]
 pub struct EffectsView {
     /// The sessions whose seats change, as they are then.
-    sessions: Vec<SeatsView>,
+    pub sessions: Vec<SeatsView>,
     /// How many changes there are.
-    change_count: usize,
+    pub change_count: usize,
     /// The first of them.
-    changes: Vec<ChangeView>,
+    pub changes: Vec<ChangeView>,
     /// How many have a seat elsewhere at the hours of the session that moves.
-    clash_count: usize,
+    pub clash_count: usize,
     /// The first of them.
-    clashes: Vec<Clash>,
+    pub clashes: Vec<Clash>,
 }
 
+/// The seats of a session.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SeatsView {
-    session_id: Uuid,
-    code: String,
-    capacity: Option<i64>,
-    taken: i64,
-    over: i64,
-    waitlisted: i64,
+#[allow(missing_docs)]
+pub struct SeatsView {
+    pub session_id: Uuid,
+    pub code: String,
+    pub capacity: Option<i64>,
+    pub taken: i64,
+    pub over: i64,
+    pub waitlisted: i64,
 }
 
+/// A change of a registration.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ChangeView {
-    session_id: Uuid,
-    kind: ChangeKind,
-    registration_id: Option<Uuid>,
-    attendee_id: Option<Uuid>,
-    details: serde_json::Value,
+#[allow(missing_docs)]
+pub struct ChangeView {
+    pub session_id: Uuid,
+    pub kind: ChangeKind,
+    pub registration_id: Option<Uuid>,
+    pub attendee_id: Option<Uuid>,
+    pub details: serde_json::Value,
 }
 
 impl EffectsView {

@@ -174,13 +174,13 @@ pub(super) async fn whom(
         return Ok((Who::Caller { new_attendee_id: state.new_id() }, false));
     };
     let found = found.ok_or_else(Problem::not_found)?;
-    let link = store::attendee_link(&state.db, attendee_id).await?;
-    let own = link.is_some_and(|(event_id, user_id)| event_id == found.event_id && user_id == Some(caller.id));
+    let link = store::attendee_link(&state.db, attendee_id).await?.filter(|(event_id, _)| *event_id == found.event_id);
+    let own = link.is_some_and(|(_, user_id)| user_id == Some(caller.id));
     match found.role {
-        Some(role) if role.manages() => Ok((Who::Attendee(attendee_id), !own)),
+        Some(role) if role.manages() && link.is_some() => Ok((Who::Attendee(attendee_id), !own)),
         _ if own => Ok((Who::Attendee(attendee_id), false)),
-        Some(_) => Err(Problem::forbidden()),
-        None => Err(Problem::unknown_reference("/attendeeId")),
+        Some(role) if !role.manages() => Err(Problem::forbidden()),
+        _ => Err(Problem::unknown_reference("/attendeeId")),
     }
 }
 

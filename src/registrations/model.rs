@@ -245,7 +245,7 @@ pub enum Command {
         /// Who asks.
         actor: Actor,
     },
-    /// Bring the seats of a session to what the programme now says: its capacity and its pools.
+    /// Bring the seats of a session to what the programme now says: its capacity, its pools and its start.
     Refit {
         /// The session.
         session_id: Uuid,

@@ -272,9 +272,10 @@ impl SessionForm {
         taken_back || (somebody_waits && next.waitlist.mode == WaitlistMode::None && self.waitlist.mode != WaitlistMode::None)
     }
 
-    /// Whether becoming `next` can change how many seats there are, or for whom.
+    /// Whether becoming `next` can change how many seats there are, for whom, or how long they are held.
     pub fn refits(&self, next: &Self) -> bool {
         self.capacity != next.capacity
+            || self.starts_at != next.starts_at
             || self.room_id != next.room_id
             || self.pools != next.pools
             || self.waitlist.mode != next.waitlist.mode
@@ -500,6 +501,7 @@ mod tests {
         assert!(published.ousts(&session, false));
         assert!(!published.ousts(&with(|next| next.status = SessionStatus::Cancelled), true), "they end with it");
         assert!(session.refits(&with(|next| next.capacity = Some(0))) && session.refits(&with(|next| next.room_id = Some(Uuid::nil()))));
+        assert!(session.refits(&with(|next| next.starts_at = next.starts_at.plus_secs(1))));
         assert!(session.affects_eligibility(&with(|next| next.ends_at = next.ends_at.plus_secs(1))));
     }
 }

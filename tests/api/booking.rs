@@ -1,27 +1,6 @@
 //! Booking, waiting and cancelling, through the front door.
 
 use crate::support::*;
-use serde_json::{Value, json};
-
-fn registrations(session: &Value) -> String {
-    format!("/v1/sessions/{}/registrations", session["id"].as_str().unwrap())
-}
-
-async fn book(app: &App, session: &Value, user: &User) -> Answer {
-    app.post(registrations(session)).token(&user.token).send().await
-}
-
-async fn cancel(app: &App, registration: &Value, user: &User) -> Answer {
-    app.post(format!("/v1/registrations/{}/cancel", registration["id"].as_str().unwrap())).token(&user.token).send().await
-}
-
-async fn availability(app: &App, session: &Value) -> Value {
-    app.get(format!("/v1/sessions/{}/availability", session["id"].as_str().unwrap())).send().await.expect(200).json
-}
-
-async fn read(app: &App, registration: &Value, user: &User) -> Value {
-    app.get(format!("/v1/registrations/{}", registration["id"].as_str().unwrap())).token(&user.token).send().await.expect(200).json
-}
 
 fn event_id(event: &Value) -> &str {
     event["id"].as_str().unwrap()
@@ -32,14 +11,14 @@ on_both! { async fn a_seat_is_booked_and_a_repeat_answers_the_same(app: App) {
     let event = app.event(&anna, json!({})).await;
     let session = app.session(&anna, event_id(&event), json!({ "capacity": 2 })).await;
     let bo = app.user("bo").await;
-    let first = book(&app, &session, &bo).await.expect(201);
+    let first = app.book(&session, &bo).await.expect(201);
     assert_eq!(first.json["status"], "confirmed");
     assert_eq!(first.json["seq"], 1);
     assert_eq!(first.json["position"], Value::Null);
     assert_eq!(first.headers["location"], format!("/v1/registrations/{}", first.json["id"].as_str().unwrap()).as_str());
-    let again = book(&app, &session, &bo).await.expect(200);
+    let again = app.book(&session, &bo).await.expect(200);
     assert_eq!(again.json, first.json);
-    assert_eq!(availability(&app, &session).await, json!({
+    assert_eq!(app.availability(&session).await, json!({
         "sessionId": session["id"], "capacity": 2, "taken": 1, "available": 1, "waitlisted": 0
     }));
     let mine = app.get("/v1/me/registrations").token(&bo.token).send().await.expect(200).json;
@@ -53,23 +32,23 @@ on_both! { async fn a_full_session_puts_people_in_line_and_a_freed_seat_goes_to_
     let event = app.event(&anna, json!({})).await;
     let session = app.session(&anna, event_id(&event), json!({ "capacity": 1 })).await;
     let (bo, carla, dan) = (app.user("bo").await, app.user("carla").await, app.user("dan").await);
-    let seat = book(&app, &session, &bo).await.expect(201).json;
-    let first = book(&app, &session, &carla).await.expect(201).json;
-    let second = book(&app, &session, &dan).await.expect(201).json;
+    let seat = app.book(&session, &bo).await.expect(201).json;
+    let first = app.book(&session, &carla).await.expect(201).json;
+    let second = app.book(&session, &dan).await.expect(201).json;
     assert_eq!((&first["status"], &first["seq"], &first["position"]), (&json!("waitlisted"), &json!(2), &json!(1)));
     assert_eq!((&second["status"], &second["seq"], &second["position"]), (&json!("waitlisted"), &json!(3), &json!(2)));
-    assert_eq!(book(&app, &session, &dan).await.expect(200).json["position"], 2, "a repeat tells the position too");
+    assert_eq!(app.book(&session, &dan).await.expect(200).json["position"], 2, "a repeat tells the position too");
 
-    let cancelled = cancel(&app, &seat, &bo).await.expect(200).json;
+    let cancelled = app.cancel(&seat, &bo).await.expect(200).json;
     assert_eq!((&cancelled["status"], &cancelled["cancelReason"]), (&json!("cancelled"), &json!("by_attendee")));
-    let promoted = read(&app, &first, &carla).await;
+    let promoted = app.registration(&first, &carla).await;
     assert_eq!((&promoted["status"], &promoted["seq"], &promoted["position"]), (&json!("confirmed"), &json!(2), &Value::Null));
-    assert_eq!(read(&app, &second, &dan).await["position"], 1);
-    assert_eq!(availability(&app, &session).await["taken"], 1);
-    assert_eq!(availability(&app, &session).await["waitlisted"], 1);
+    assert_eq!(app.registration(&second, &dan).await["position"], 1);
+    assert_eq!(app.availability(&session).await["taken"], 1);
+    assert_eq!(app.availability(&session).await["waitlisted"], 1);
 
-    assert_eq!(cancel(&app, &seat, &bo).await.expect(200).json, cancelled, "a repeat changes nothing");
-    let back = book(&app, &session, &bo).await.expect(201).json;
+    assert_eq!(app.cancel(&seat, &bo).await.expect(200).json, cancelled, "a repeat changes nothing");
+    let back = app.book(&session, &bo).await.expect(201).json;
     assert_eq!((&back["status"], &back["seq"], &back["position"]), (&json!("waitlisted"), &json!(4), &json!(2)));
     assert_ne!(back["id"], seat["id"], "booking again after a cancellation is a new row");
 } }
@@ -81,10 +60,10 @@ on_both! { async fn who_will_not_wait_is_refused(app: App) {
     let refuses = app.session(&anna, event_id(&event), json!({ "capacity": 0, "waitlist": { "mode": "none" } })).await;
     let reject = app.post(registrations(&waits)).token(&anna.token).json(&json!({ "ifFull": "reject" })).send().await;
     assert_eq!(reject.problem(409, "session_full").json["sessionId"], waits["id"]);
-    book(&app, &refuses, &anna).await.problem(409, "session_full");
+    app.book(&refuses, &anna).await.problem(409, "session_full");
     app.post(registrations(&refuses)).token(&anna.token).json(&json!({ "ifFull": "waitlist" })).send().await.problem(409, "session_full");
-    assert_eq!(availability(&app, &waits).await["waitlisted"], 0);
-    assert_eq!(book(&app, &waits, &anna).await.expect(201).json["seq"], 1, "a refusal takes no seq");
+    assert_eq!(app.availability(&waits).await["waitlisted"], 0);
+    assert_eq!(app.book(&waits, &anna).await.expect(201).json["seq"], 1, "a refusal takes no seq");
 } }
 
 on_both! { async fn the_window_of_the_event_or_the_session_is_kept(app: App) {
@@ -95,16 +74,16 @@ on_both! { async fn the_window_of_the_event_or_the_session_is_kept(app: App) {
     let early = app.session(&anna, event_id(&event), json!({
         "startsAt": "2026-03-11T08:00:00Z", "endsAt": "2026-03-11T09:00:00Z", "booking": { "opensAt": "2026-03-01T00:00:00Z" },
     })).await;
-    let refused = book(&app, &usual, &anna).await.problem(409, "booking_not_open");
+    let refused = app.book(&usual, &anna).await.problem(409, "booking_not_open");
     assert_eq!(refused.json["opensAt"], "2026-03-03T08:00:00Z");
-    book(&app, &early, &anna).await.expect(201);
+    app.book(&early, &anna).await.expect(201);
     app.clock.set(app.clock.now().plus_secs(24 * 3600));
-    book(&app, &usual, &anna).await.expect(201);
+    app.book(&usual, &anna).await.expect(201);
     app.clock.set(app.clock.now().plus_secs(24 * 3600));
     let bo = app.user("bo").await;
-    let refused = book(&app, &usual, &bo).await.problem(409, "booking_closed");
+    let refused = app.book(&usual, &bo).await.problem(409, "booking_closed");
     assert_eq!(refused.json["closesAt"], "2026-03-04T08:00:00Z");
-    book(&app, &usual, &anna).await.expect(200);
+    app.book(&usual, &anna).await.expect(200);
 } }
 
 on_both! { async fn a_started_session_is_left_as_it_is(app: App) {
@@ -112,15 +91,15 @@ on_both! { async fn a_started_session_is_left_as_it_is(app: App) {
     let event = app.event(&anna, json!({})).await;
     let session = app.session(&anna, event_id(&event), json!({ "capacity": 1 })).await;
     let (bo, carla) = (app.user("bo").await, app.user("carla").await);
-    let seat = book(&app, &session, &bo).await.expect(201).json;
-    let waits = book(&app, &session, &carla).await.expect(201).json;
+    let seat = app.book(&session, &bo).await.expect(201).json;
+    let waits = app.book(&session, &carla).await.expect(201).json;
     app.clock.set(at("2026-03-11T12:00:00Z"));
-    book(&app, &session, &anna).await.problem(409, "session_started");
-    cancel(&app, &seat, &bo).await.problem(409, "session_started");
-    assert_eq!(read(&app, &waits, &carla).await["position"], Value::Null);
-    let cancelled = cancel(&app, &seat, &anna).await.expect(200).json;
+    app.book(&session, &anna).await.problem(409, "session_started");
+    app.cancel(&seat, &bo).await.problem(409, "session_started");
+    assert_eq!(app.registration(&waits, &carla).await["position"], Value::Null);
+    let cancelled = app.cancel(&seat, &anna).await.expect(200).json;
     assert_eq!(cancelled["cancelReason"], "by_organiser");
-    assert_eq!(read(&app, &waits, &carla).await["status"], "waitlisted", "nobody is promoted after the start");
+    assert_eq!(app.registration(&waits, &carla).await["status"], "waitlisted", "nobody is promoted after the start");
 } }
 
 on_both! { async fn an_event_for_its_attendees_admits_nobody_else(app: App) {
@@ -128,15 +107,15 @@ on_both! { async fn an_event_for_its_attendees_admits_nobody_else(app: App) {
     let event = app.event(&anna, json!({ "booking": { "admission": "attendees_only" } })).await;
     let session = app.session(&anna, event_id(&event), json!({})).await;
     let bo = app.user("bo").await;
-    book(&app, &session, &bo).await.problem(403, "not_admitted");
+    app.book(&session, &bo).await.problem(403, "not_admitted");
     let attendees = format!("/v1/events/{}/attendees", event_id(&event));
     // The same email links nobody: it is not verified.
     let attendee = app.post(&attendees).token(&anna.token).json(&json!({ "name": "Bo", "email": bo.email })).send().await.expect(201).json;
-    book(&app, &session, &bo).await.problem(403, "not_admitted");
+    app.book(&session, &bo).await.problem(403, "not_admitted");
     let path = format!("/v1/attendees/{}/claim-code", attendee["id"].as_str().unwrap());
     let code = app.post(&path).token(&anna.token).send().await.expect(201).json["claimCode"].clone();
     app.post("/v1/me/attendees").token(&bo.token).json(&json!({ "claimCode": code })).send().await.expect(200);
-    let seat = book(&app, &session, &bo).await.expect(201).json;
+    let seat = app.book(&session, &bo).await.expect(201).json;
     assert_eq!(seat["attendeeId"], attendee["id"]);
 } }
 
@@ -158,7 +137,7 @@ on_both! { async fn organisers_book_for_others_and_nobody_else_does(app: App) {
     call(&anna).await.expect(200);
 
     // Somebody who booked for themselves is an attendee and can be named by themselves.
-    let own = book(&app, &session, &bo).await.expect(201).json;
+    let own = app.book(&session, &bo).await.expect(201).json;
     let named = json!({ "attendeeId": own["attendeeId"] });
     app.post(registrations(&session)).token(&bo.token).json(&named).send().await.expect(200);
     // An attendee of another event is unknown here.
@@ -167,11 +146,11 @@ on_both! { async fn organisers_book_for_others_and_nobody_else_does(app: App) {
     let refused = app.post(registrations(&elsewhere)).token(&anna.token).json(&body).send().await.problem(422, "unknown_reference");
     assert_eq!(refused.pointer(), "/attendeeId");
     // Door staff see it and cannot cancel it; strangers see nothing.
-    read(&app, &seat, &dora).await;
-    cancel(&app, &seat, &dora).await.problem(403, "forbidden");
-    cancel(&app, &seat, &bo).await.problem(404, "not_found");
+    app.registration(&seat, &dora).await;
+    app.cancel(&seat, &dora).await.problem(403, "forbidden");
+    app.cancel(&seat, &bo).await.problem(404, "not_found");
     app.get(format!("/v1/registrations/{}", seat["id"].as_str().unwrap())).token(&bo.token).send().await.problem(404, "not_found");
-    assert_eq!(cancel(&app, &seat, &anna).await.expect(200).json["cancelReason"], "by_organiser");
+    assert_eq!(app.cancel(&seat, &anna).await.expect(200).json["cancelReason"], "by_organiser");
 } }
 
 on_both! { async fn only_published_sessions_can_be_booked(app: App) {
@@ -179,13 +158,13 @@ on_both! { async fn only_published_sessions_can_be_booked(app: App) {
     let event = app.event(&anna, json!({})).await;
     let draft = app.session(&anna, event_id(&event), json!({ "status": "draft" })).await;
     let cancelled = app.session(&anna, event_id(&event), json!({ "status": "cancelled" })).await;
-    book(&app, &draft, &anna).await.problem(404, "not_found");
-    book(&app, &cancelled, &anna).await.problem(409, "session_cancelled");
-    book(&app, &json!({ "id": "0195a000-0000-7000-8000-000000000000" }), &anna).await.problem(404, "not_found");
+    app.book(&draft, &anna).await.problem(404, "not_found");
+    app.book(&cancelled, &anna).await.problem(409, "session_cancelled");
+    app.book(&json!({ "id": "0195a000-0000-7000-8000-000000000000" }), &anna).await.problem(404, "not_found");
     app.post(registrations(&cancelled)).send().await.problem(401, "unauthenticated");
     let unpublished = app.event(&anna, json!({ "status": "draft" })).await;
     let session = app.session(&anna, event_id(&unpublished), json!({})).await;
-    book(&app, &session, &anna).await.problem(404, "not_found");
+    app.book(&session, &anna).await.problem(404, "not_found");
     let path = format!("/v1/sessions/{}/availability", draft["id"].as_str().unwrap());
     app.get(&path).send().await.problem(404, "not_found");
     app.get(&path).token(&anna.token).send().await.expect(200);
@@ -201,36 +180,11 @@ on_both! { async fn three_hundred_at_once_on_a_hundred_seats(app: App) {
     });
     let answers = futures_util::future::join_all(calls).await;
     assert_rush(answers.into_iter().map(|answer| answer.expect(201).json).collect(), 100);
-    assert_eq!(availability(&app, &session).await, json!({
+    assert_eq!(app.availability(&session).await, json!({
         "sessionId": session["id"], "capacity": 100, "taken": 100, "available": 0, "waitlisted": 200
     }));
-    assert_journal_has_no_gap(&app).await;
+    app.assert_sound().await;
 } }
-
-/// All seats are taken by the lowest `seq`s, the others wait in their order, and no number is missing.
-pub fn assert_rush(mut rows: Vec<Value>, seats: usize) {
-    rows.sort_by_key(|row| row["seq"].as_i64().unwrap());
-    for (index, row) in rows.iter().enumerate() {
-        assert_eq!(row["seq"], index + 1);
-        if index < seats {
-            assert_eq!(row["status"], "confirmed");
-        } else {
-            assert_eq!((&row["status"], &row["position"]), (&json!("waitlisted"), &json!(index - seats + 1)));
-        }
-    }
-}
-
-/// Every change is in the journal, numbered within its session without a gap.
-pub async fn assert_journal_has_no_gap(app: &App) {
-    let wrong = "SELECT COUNT(*) FROM session_seats t WHERE t.last_change <> \
-        (SELECT COUNT(*) FROM journal j WHERE j.session_id = t.session_id) OR t.last_change <> \
-        (SELECT COALESCE(MAX(j.change), 0) FROM journal j WHERE j.session_id = t.session_id)";
-    assert_eq!(app.db().query(wrong).scalar::<i64>().await.unwrap(), 0);
-    let wrong = "SELECT COUNT(*) FROM session_seats t WHERE t.seats_taken <> \
-        (SELECT COUNT(*) FROM registrations r WHERE r.session_id = t.session_id AND r.status = 'confirmed') OR t.waitlisted <> \
-        (SELECT COUNT(*) FROM registrations r WHERE r.session_id = t.session_id AND r.status = 'waitlisted')";
-    assert_eq!(app.db().query(wrong).scalar::<i64>().await.unwrap(), 0, "counters are counts");
-}
 
 on_both! { async fn a_storm_of_bookings_and_cancellations_leaves_nothing_free_and_nobody_twice(app: App) {
     let anna = app.user("anna").await;
@@ -248,13 +202,13 @@ on_both! { async fn a_storm_of_bookings_and_cancellations_leaves_nothing_free_an
                 let answer = app.post(registrations(session)).token(&anna.token).json(&body).send().await;
                 assert!(matches!(answer.status, 200 | 201 | 409), "{}", answer.text);
                 if answer.status != 409 && !(index + round).is_multiple_of(3) {
-                    cancel(app, &answer.json, anna).await.expect(200);
+                    app.cancel(&answer.json, anna).await.expect(200);
                 }
             }
         }
     };
     futures_util::future::join_all((0..attendees.len()).map(life)).await;
-    assert_journal_has_no_gap(&app).await;
+    app.assert_sound().await;
     let free = "SELECT COUNT(*) FROM session_seats WHERE seats_taken < seats_limit AND waitlisted > 0";
     assert_eq!(app.db().query(free).scalar::<i64>().await.unwrap(), 0, "no free seat while somebody waits");
     let twice = "SELECT COUNT(*) FROM (SELECT attendee_id, session_id FROM registrations WHERE status <> 'cancelled' \
@@ -288,12 +242,12 @@ on_both! { async fn a_full_session_refuses_from_memory_what_it_would_refuse_anyw
     }
     assert_eq!(commands(), asked, "the engine was not asked");
     assert_eq!(reject(&bo).await.expect(200).json, seat, "who has a seat is told so");
-    let waits = book(&app, &session, &carla).await.expect(201).json;
+    let waits = app.book(&session, &carla).await.expect(201).json;
     assert_eq!(reject(&carla).await.expect(200).json["id"], waits["id"], "and so is who waits");
     // A seat that is given back goes to who waits, and the session is full as before; the one after it is free.
-    cancel(&app, &seat, &bo).await.expect(200);
+    app.cancel(&seat, &bo).await.expect(200);
     reject(&bo).await.problem(409, "session_full");
-    cancel(&app, &waits, &carla).await.expect(200);
+    app.cancel(&waits, &carla).await.expect(200);
     let seat = reject(&anna).await.expect(201).json;
     reject(&bo).await.problem(409, "session_full");
     // An edit, and the time, change what is answered at once.
@@ -305,14 +259,14 @@ on_both! { async fn a_full_session_refuses_from_memory_what_it_would_refuse_anyw
     reject(&carla).await.problem(409, "booking_closed");
     app.clock.set(at("2026-03-11T12:00:00Z"));
     reject(&carla).await.problem(409, "session_started");
-    assert_eq!((read(&app, &seat, &anna).await["status"].clone(), read(&app, &second, &bo).await["status"].clone()), (json!("confirmed"), json!("confirmed")));
+    assert_eq!((app.registration(&seat, &anna).await["status"].clone(), app.registration(&second, &bo).await["status"].clone()), (json!("confirmed"), json!("confirmed")));
 } }
 
 on_both! { async fn nobody_is_left_with_nothing_through_any_door(app: App) {
     let anna = app.user("anna").await;
     let event = app.event(&anna, json!({})).await;
     let session = app.session(&anna, event_id(&event), json!({ "capacity": 10 })).await;
-    let seat = book(&app, &session, &anna).await.expect(201).json;
+    let seat = app.book(&session, &anna).await.expect(201).json;
     let path = format!("/v1/sessions/{}", session["id"].as_str().unwrap());
     let tag = app.get(&path).token(&anna.token).send().await.etag();
     let patch = json!({ "status": "draft" });
@@ -341,9 +295,9 @@ on_both! { async fn nobody_is_left_with_nothing_through_any_door(app: App) {
     // What does not touch the booking stays possible: a title, and the end of the event.
     app.patch(&path).token(&anna.token).if_match(&tag).merge(&json!({ "title": "Another title" })).send().await.expect(200);
     app.patch(&event_path).token(&anna.token).if_match("*").merge(&json!({ "status": "archived" })).send().await.expect(200);
-    assert_eq!(read(&app, &seat, &anna).await["status"], "confirmed");
+    assert_eq!(app.registration(&seat, &anna).await["status"], "confirmed");
     app.patch(&event_path).token(&anna.token).if_match("*").merge(&json!({ "status": "published" })).send().await.expect(200);
-    cancel(&app, &seat, &anna).await.expect(200);
+    app.cancel(&seat, &anna).await.expect(200);
     app.delete(&path).token(&anna.token).if_match("*").send().await.expect(204);
 } }
 
@@ -352,14 +306,14 @@ on_both! { async fn who_missed_an_offer_can_book_again_at_once(app: App) {
     let event = app.event(&anna, json!({})).await;
     let session = app.session(&anna, event_id(&event), json!({ "capacity": 1, "waitlist": { "mode": "offer" } })).await;
     let (bo, carla) = (app.user("bo").await, app.user("carla").await);
-    let seat = book(&app, &session, &bo).await.expect(201).json;
-    let waits = book(&app, &session, &carla).await.expect(201).json;
-    cancel(&app, &seat, &bo).await.expect(200);
-    let offer = read(&app, &waits, &carla).await;
+    let seat = app.book(&session, &bo).await.expect(201).json;
+    let waits = app.book(&session, &carla).await.expect(201).json;
+    app.cancel(&seat, &bo).await.expect(200);
+    let offer = app.registration(&waits, &carla).await;
     assert_eq!(offer["status"], "offered");
     // The offer ends in the transaction that makes the new registration, unless somebody looked before.
     app.clock.set(at(offer["offerExpiresAt"].as_str().unwrap()));
-    let again = book(&app, &session, &carla).await.expect(201).json;
+    let again = app.book(&session, &carla).await.expect(201).json;
     assert_eq!((&again["status"], &again["seq"]), (&json!("confirmed"), &json!(3)));
-    assert_eq!(read(&app, &waits, &carla).await["cancelReason"], "offer_expired");
+    assert_eq!(app.registration(&waits, &carla).await["cancelReason"], "offer_expired");
 } }

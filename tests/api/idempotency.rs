@@ -83,27 +83,6 @@ impl Stage {
     }
 }
 
-fn registrations(session: &Value) -> String {
-    format!("/v1/sessions/{}/registrations", session.as_id())
-}
-
-/// Holds back every write of a key until it is let go.
-struct HeldBack(plenary::db::Tx);
-
-impl HeldBack {
-    async fn begin(app: &App) -> Self {
-        let mut tx = app.db().begin().await.expect("a transaction");
-        if tx.dialect() == plenary::db::Dialect::Postgres {
-            tx.query("LOCK TABLE idempotency_keys IN SHARE MODE").execute().await.expect("a lock");
-        }
-        Self(tx)
-    }
-
-    async fn end(self) {
-        self.0.rollback().await.expect("a rollback");
-    }
-}
-
 /// A request without a client that waits for its answer.
 fn send(app: &App, user: &User, path: &str, body: &str) -> TcpStream {
     let mut connection = TcpStream::connect(app.address.trim_start_matches("http://")).expect("a connection");
@@ -137,17 +116,6 @@ async fn break_keys(app: &App, broken: Option<&'static str>) {
         tx.query(&*statement.leak()).execute().await.expect("a trigger");
     }
     tx.commit().await.expect("a commit");
-}
-
-/// Waits until something is so; tests that wait for nothing fail after a while.
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    for _ in 0..500 {
-        if so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never: {what}");
 }
 
 on_both! {
@@ -276,7 +244,7 @@ on_both! {
 
     async fn a_request_under_way_is_told_to_come_back(app: App) {
         let stage = Stage::set(&app).await;
-        let held = HeldBack::begin(&app).await;
+        let held = HeldBack::begin(&app, "idempotency_keys").await;
         let create = || stage.post(&app, "/v1/events").key(KEY).json(&stage.slug("once")).send();
         let book = || stage.post(&app, &stage.registrations()).key(KEY).send();
         // Of each two the second is refused at once; the first is held back.
@@ -449,7 +417,7 @@ async fn of_two_nodes_one_creates_and_the_other_repeats_it() {
         let key = format!("round-{round}");
         for (path, body) in [("/v1/events".to_owned(), stage.slug(&key)), (registrations(&session), json!({}))] {
             // Both have begun, and wait, before either can have made the row.
-            let held = HeldBack::begin(&app).await;
+            let held = HeldBack::begin(&app, "idempotency_keys").await;
             let both = [&app, &node].map(|app| tokio::spawn(stage.post(app, &path).key(&key).json(&body).send()));
             tokio::time::sleep(Duration::from_millis(50)).await;
             held.end().await;
@@ -474,7 +442,7 @@ async fn two_nodes_do_not_use_one_key_for_two_bookings() {
             })
         };
         let sessions = [app.session(&stage.anna, &stage.event, at(0)).await, app.session(&stage.anna, &stage.event, at(30)).await];
-        let held = HeldBack::begin(&app).await;
+        let held = HeldBack::begin(&app, "idempotency_keys").await;
         let calls = [&app, &node].into_iter().zip(&sessions);
         let both: Vec<_> = calls
             .map(|(app, session)| tokio::spawn(stage.post(app, &registrations(session)).key(&format!("round-{round}")).send()))

@@ -1,9 +1,6 @@
 //! Two processes on one Postgres: they share people, sessions and the order of bookings.
 
-use crate::{
-    booking::{assert_journal_has_no_gap, assert_rush},
-    support::*,
-};
+use crate::support::*;
 
 const PEOPLE: usize = 300;
 const SEATS: usize = 100;
@@ -26,7 +23,7 @@ async fn three_hundred_at_once_through_two_processes() {
     let book = |index: usize| nodes[index % 2].post(&seats).token(token).json(&json!({ "attendeeId": admitted[index]["id"] })).send();
     let booked: Vec<Value> = join_all((0..PEOPLE).map(book)).await.into_iter().map(|answer| answer.expect(201).json).collect();
     assert_rush(booked.clone(), SEATS);
-    assert_journal_has_no_gap(&app).await;
+    app.assert_sound().await;
 
     // Half of those with a seat leave through either process: the first who wait follow, in order.
     let leaving: Vec<&Value> = booked.iter().filter(|row| row["status"] == "confirmed").take(SEATS / 2).collect();
@@ -35,7 +32,7 @@ async fn three_hundred_at_once_through_two_processes() {
     join_all(leaving.iter().enumerate().map(cancel)).await.into_iter().for_each(|answer| drop(answer.expect(200)));
     let confirmed = "SELECT COUNT(*) FROM registrations WHERE status = 'confirmed' AND seq <= 150";
     assert_eq!(app.db().query(confirmed).scalar::<i64>().await.unwrap(), 100);
-    assert_journal_has_no_gap(&app).await;
+    app.assert_sound().await;
     for node in nodes {
         node.signal("TERM");
         let (status, log) = node.ended();

@@ -58,7 +58,7 @@ impl Batch {
         let event_id = session.event_id;
         if !self.world.attendees.contains_key(&attendee) {
             let user_id = booking.actor.user_id;
-            self.world.add_attendee(AttendeeState { id: attendee, event_id, user_id: Some(user_id), category: None });
+            self.world.add_attendee(AttendeeState { id: attendee, event_id, user_id: Some(user_id), category: None, erased: false });
             self.world.has_all_of(attendee, Vec::new());
             self.changes.attendees.push((attendee, event_id, user_id));
         }

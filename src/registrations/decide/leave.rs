@@ -81,6 +81,7 @@ impl Batch {
             self.needs.whole.insert(session_id);
             return Ok(());
         }
+        self.expire(session_id);
         for registration in self.world.all_in(session_id) {
             self.end(registration.id, CancelReason::SessionCancelled, Some(actor.user_id));
         }
@@ -101,12 +102,15 @@ impl Batch {
             self.needs.sessions.extend(missing);
             return Ok(());
         }
-        for (id, session_id) in all {
-            self.settle(session_id);
-            if self.registration(id)?.is_active() {
-                self.end(id, CancelReason::Erased, Some(actor.user_id));
-                self.promote(session_id);
+        // All of theirs end before anybody moves up, else they would: what they had elsewhere kept them from it.
+        for (id, session_id) in &all {
+            self.expire(*session_id);
+            if self.registration(*id)?.is_active() {
+                self.end(*id, CancelReason::Erased, Some(actor.user_id));
             }
+        }
+        for (_, session_id) in all {
+            self.promote(session_id);
         }
         Ok(())
     }
@@ -146,8 +150,8 @@ impl Batch {
         }
     }
 
-    /// Who gives a seat back may have one where they wait: those sessions are due.
-    fn lost(&mut self, attendee_id: Uuid) {
+    /// Who loses a seat may have one where they wait: those sessions are due.
+    pub(super) fn lost(&mut self, attendee_id: Uuid) {
         let Some(all) = self.world.all_of(attendee_id) else { return };
         let waits: Vec<Uuid> = all.filter(|other| other.status == Status::Waitlisted).map(|other| other.session_id).collect();
         waits.into_iter().for_each(|session_id| self.due(session_id));

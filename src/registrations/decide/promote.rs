@@ -28,15 +28,20 @@ impl Batch {
     /// Does what is due in a session: ends offers whose time is over, and gives free seats to who waits. Answers whether
     /// it is certain that nobody who waits could have a seat now.
     pub(super) fn settle(&mut self, session_id: Uuid) -> bool {
-        let Some(session) = self.world.sessions.get(&session_id) else { return true };
-        if session.due_at.is_some_and(|due| due <= self.now) {
+        self.expire(session_id) && self.promote(session_id)
+    }
+
+    /// Ends offers whose time is over. Answers whether that is known.
+    pub(super) fn expire(&mut self, session_id: Uuid) -> bool {
+        let due_at = self.world.sessions.get(&session_id).and_then(|session| session.due_at);
+        if due_at.is_some_and(|due| due <= self.now) {
             if !self.world.with_offers.contains(&session_id) {
                 self.needs.offers.insert(session_id);
                 return false;
             }
             self.end_offers(session_id);
         }
-        self.promote(session_id)
+        true
     }
 
     fn end_offers(&mut self, session_id: Uuid) {

@@ -1,4 +1,4 @@
-//! Following the programme: another capacity, other pools.
+//! Following the programme: another capacity, other pools, an earlier start.
 
 use super::{Batch, ChangeKind};
 use crate::{
@@ -15,6 +15,7 @@ impl Batch {
     /// Brings the seats of a session to what the programme says. A lower capacity than the seats taken is refused unless
     /// the organiser says what becomes of them; more seats, or a released pool, go to who waits.
     pub(super) fn refit(&mut self, session_id: Uuid, if_overfull: IfOverfull, actor: Actor) -> Result<(), Refusal> {
+        self.shorten_offers(session_id, actor)?;
         self.settle(session_id);
         let session = self.session(session_id)?;
         let (before, limit) = (session.seats_limit, session.capacity);
@@ -40,6 +41,23 @@ impl Batch {
         }
         self.quiet.remove(&session_id);
         self.promote(session_id);
+        Ok(())
+    }
+
+    /// An offer ends with the start, also of a session that was brought forward.
+    fn shorten_offers(&mut self, session_id: Uuid, actor: Actor) -> Result<(), Refusal> {
+        let starts_at = self.session(session_id)?.starts_at;
+        if !self.world.with_offers.contains(&session_id) {
+            self.needs.offers.insert(session_id);
+            return Ok(());
+        }
+        for held in self.world.all_in(session_id) {
+            if held.offer_expires_at.is_some_and(|expires_at| starts_at < expires_at) {
+                self.change(held.id, |registration| registration.offer_expires_at = Some(starts_at));
+                self.journal(held.id, ChangeKind::Offered, Some(actor.user_id), Some(json!({ "expiresAt": starts_at })));
+                self.due_by(session_id, starts_at);
+            }
+        }
         Ok(())
     }
 
@@ -76,6 +94,9 @@ impl Batch {
 
     /// Sends somebody back to their old place in line.
     fn demote(&mut self, held: &Registration, actor: Actor) {
+        if held.status == Status::Confirmed {
+            self.lost(held.attendee_id);
+        }
         self.change(held.id, |registration| {
             registration.status = Status::Waitlisted;
             registration.offer_expires_at = None;

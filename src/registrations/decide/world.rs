@@ -155,6 +155,8 @@ pub struct AttendeeState {
     pub user_id: Option<Uuid>,
     /// Their category.
     pub category: Option<String>,
+    /// Whether they were erased: nobody books for them any more.
+    pub erased: bool,
 }
 
 /// How many seats of a session the attendees of a category have. Field order is that of the engine's statement.
@@ -310,7 +312,7 @@ impl World {
         match who {
             Who::Caller { .. } => Ok(self.by_user.get(&(session.event_id, actor.user_id)).copied()),
             Who::Attendee(id) => match self.attendees.get(&id) {
-                Some(attendee) if attendee.event_id == session.event_id => Ok(Some(id)),
+                Some(attendee) if attendee.event_id == session.event_id && !attendee.erased => Ok(Some(id)),
                 _ => Err(Refusal::UnknownAttendee),
             },
         }

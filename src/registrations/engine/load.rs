@@ -73,7 +73,10 @@ macro_rules! attendee_of_row {
 macro_rules! attendees {
     ($lock:literal) => {
         batch_select!(
-            [uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category],
+            [
+                uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category,
+                bool "a.erased_at IS NOT NULL" as erased
+            ],
             (attendee_id: uuid, user_id: uuid, session_id: uuid),
             sqlite: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!()),
             postgres: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!(), $lock)

@@ -135,11 +135,18 @@ impl From<&Config> for Settings {
 pub struct Engine {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    watch: watch::Running,
+    watch: Option<watch::Running>,
 }
 
 /// Starts the engine on the database's runtime, and what watches over what is due.
 pub fn start(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn Steps>) -> (Bookings, Watch, Engine) {
+    let (bookings, watch, engine) = start_unwatched(db, clock, settings, steps);
+    let watching = Some(watch.clone().start());
+    (bookings, watch, Engine { watch: watching, ..engine })
+}
+
+/// Starts only the engine: it does what it is asked for, and what is due is left to who watches.
+pub fn start_unwatched(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn Steps>) -> (Bookings, Watch, Engine) {
     let (queue, work) = mpsc::channel(settings.queue);
     let (stop, stopped) = oneshot::channel();
     let (meter, due, full) = (Arc::<Meter>::default(), Arc::<Notify>::default(), Full::default());
@@ -147,8 +154,7 @@ pub fn start(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn Steps>) ->
     let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full };
     let task = db.spawn(run(workshop, settings, work, stopped));
     let watch = Watch::new(db, clock, bookings.clone(), due);
-    let watching = watch.clone().start();
-    (bookings, watch, Engine { stop, task, watch: watching })
+    (bookings, watch, Engine { stop, task, watch: None })
 }
 
 impl Bookings {
@@ -248,7 +254,9 @@ impl Bookings {
 impl Engine {
     /// Takes nothing new, does what is queued, and ends.
     pub async fn finish(self) {
-        self.watch.finish().await;
+        if let Some(watch) = self.watch {
+            watch.finish().await;
+        }
         // An engine that ended already has nothing left to stop.
         let _ = self.stop.send(());
         if let Err(failed) = self.task.await {

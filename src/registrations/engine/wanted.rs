@@ -73,6 +73,7 @@ impl Wanted {
             }
             Command::Refit { session_id, .. } => {
                 self.sessions.insert(session_id);
+                self.offers.insert(session_id);
                 self.refitted.insert(session_id);
             }
             Command::EndSession { session_id, .. } => {

@@ -11,7 +11,11 @@ use super::{
     workload::{Doors, Load, Time, Workload},
 };
 use crate::support::*;
-use plenary::{clock::Clock, config::Config, db::Db};
+use plenary::{
+    clock::Clock,
+    config::Config,
+    db::{Access, Db},
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::{
     process::Command,
@@ -70,7 +74,7 @@ impl<'s> Mortals<'s> {
         self.servers.push((self.start)(self.url));
         workload.doors.set(self.fronts());
         clients.await.expect("clients that do not panic");
-        let db = Db::connect_beside(&Config::for_database(self.url).database_settings()).await.expect("the database");
+        let db = Db::connect_as(&Config::for_database(self.url).database_settings(), Access::Beside).await.expect("the database");
         nothing_due(&db, &clock).await;
         let ledger = Ledger::read(&self.servers[0], &db, &workload.venue, clock.now()).await;
         // Nobody else may have it open when the next one is killed: SQLite would find its log in order.

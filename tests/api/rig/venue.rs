@@ -71,7 +71,7 @@ impl Venue {
         model.sessions = self.sessions.iter().map(|session| (session.id, session.clone())).collect();
         let on_the_list = self.people.iter().map(|person| {
             let Person { id, ref category, .. } = *person;
-            AttendeeState { id, event_id: self.rules.id, user_id: None, category: category.clone() }
+            AttendeeState { id, event_id: self.rules.id, user_id: None, category: category.clone(), erased: false }
         });
         model.people = on_the_list.chain([self.stranger.clone()]).map(|person| (person.id, person)).collect();
         model
@@ -193,5 +193,5 @@ async fn stranger(front: &Front, anna: &User, random: &mut StdRng) -> AttendeeSt
     let event_id = uuid(front.event(anna, json!({ "slug": format!("elsewhere-{:08x}", random.random::<u32>()) })).await);
     let path = format!("/v1/events/{event_id}/attendees");
     let id = uuid(front.post(path).token(&anna.token).json(&json!({ "name": "Stranger" })).send().await.expect(201).json);
-    AttendeeState { id, event_id, user_id: None, category: None }
+    AttendeeState { id, event_id, user_id: None, category: None, erased: false }
 }

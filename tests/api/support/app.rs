@@ -43,14 +43,21 @@ enum Database {
 
 /// The database of a server that has ended.
 pub struct Stopped {
-    url: String,
-    _database: Arc<Database>,
+    config: Config,
+    clocks: (Clock, Clock),
+    steps: Arc<dyn Steps>,
+    database: Arc<Database>,
 }
 
 impl Stopped {
     /// What `DATABASE_URL` would be.
     pub fn url(&self) -> &str {
-        &self.url
+        &self.config.database_url.0
+    }
+
+    /// Starts a server on it again, with the same settings, clocks and steps.
+    pub async fn start(self) -> App {
+        App::run(self.config, self.clocks, self.steps, self.database).await
     }
 }
 
@@ -139,14 +146,14 @@ impl App {
 
     /// Ends the server and keeps its database.
     pub async fn stop(self) -> Stopped {
-        Stopped { url: self.database_url().to_owned(), _database: self.database }
-    }
-
-    /// Ends the server and starts another one on its database, with the same settings and clocks.
-    pub async fn restart(self) -> Self {
         let Self { clock, token_clock, state, config, steps, running, database, .. } = self;
         drop((running, state));
-        Self::run(config, (clock, token_clock), steps, database).await
+        Stopped { config, clocks: (clock, token_clock), steps, database }
+    }
+
+    /// Ends the server and starts another one on its database, with the same settings, clocks and steps.
+    pub async fn restart(self) -> Self {
+        self.stop().await.start().await
     }
 
     /// The database, to look at what HTTP doesn't show or to arrange what it can't.

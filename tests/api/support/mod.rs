@@ -9,6 +9,8 @@ mod eventually;
 mod fixtures;
 mod postgres;
 mod process;
+mod registrations;
+mod waiting;
 
 pub use app::App;
 pub use client::{Answer, Call, Front};
@@ -18,7 +20,9 @@ pub use fixtures::{AsId, PASSWORD, User, at, event_booking, overlay};
 pub use futures_util::future::join_all;
 pub use plenary::clock::Timestamp;
 pub use process::{Served, plenary, run};
+pub use registrations::{assert_rush, registrations};
 pub use serde_json::{Value, json};
+pub use waiting::{HeldBack, until};
 
 /// Turns `async fn name(app: App) { … }` into the tests `name::sqlite` and `name::postgres`. With other settings:
 /// `async fn name(app: App, |config| config.worker_threads = 2) { … }`.

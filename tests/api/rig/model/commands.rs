@@ -175,7 +175,7 @@ impl Model {
         };
         if is_new {
             let user_id = Some(booking.actor.user_id);
-            self.people.insert(person, AttendeeState { id: person, event_id: event, user_id, category: None });
+            self.people.insert(person, AttendeeState { id: person, event_id: event, user_id, category: None, erased: false });
         }
         let booked = self.book_for(person, booking);
         if is_new && booked.is_err() {

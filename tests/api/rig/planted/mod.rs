@@ -163,7 +163,7 @@ fn the_simulator_notices() {
 /// A failure tells its seed and a history that can be read.
 #[test]
 fn the_simulator_finds_a_short_history() {
-    let failure = simulate(&BackToTheLeaver, 1, 20_000).err().expect("a fault");
+    let failure = simulate(&BackToTheLeaver, 1, 20_000).expect_err("a fault");
     let (steps, told) = failure.shortest();
     println!("{told}");
     assert!(steps <= 4 && told.contains(&format!("RIG_SEED={}", failure.seed)), "{told}");

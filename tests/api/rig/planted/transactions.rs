@@ -73,7 +73,7 @@ impl Steps for AnybodysAttendees {
             for id in &wanted.attendees {
                 const CATEGORY: &str = "SELECT category FROM attendees WHERE id = $1";
                 if let Some((category,)) = tx.query(CATEGORY).bind(*id).optional::<(Option<String>,)>().await? {
-                    world.add_attendee(AttendeeState { id: *id, event_id, user_id: None, category });
+                    world.add_attendee(AttendeeState { id: *id, event_id, user_id: None, category, erased: false });
                 }
             }
             Ok(world)

@@ -106,7 +106,7 @@ pub fn world(numbers: &[u16]) -> Store {
         let user_id = numbers.rarely(2).then(|| id(USERS, n % 4));
         let event_id = id(EVENTS, n % events);
         let user_id = user_id.filter(|user| !store.attendees.values().any(|one| one.user_id == Some(*user) && one.event_id == event_id));
-        store.attendees.insert(id(PEOPLE, n), AttendeeState { id: id(PEOPLE, n), event_id, user_id, category });
+        store.attendees.insert(id(PEOPLE, n), AttendeeState { id: id(PEOPLE, n), event_id, user_id, category, erased: false });
     }
     store
 }

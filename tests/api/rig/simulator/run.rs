@@ -214,7 +214,7 @@ impl<'d> Run<'d> {
             let last = round >= rounds;
             let world = self.store.load(&wanted, self.now);
             match self.decisions.decide(world, commands, self.now, if last { Round::Last } else { Round::Early }) {
-                Ok(Decided { outcomes, changes }) => {
+                Ok(Decided { outcomes, changes, .. }) => {
                     let line = |(command, outcome)| format!("{command:?}\n    -> {:?}\n", told(outcome));
                     self.tell(|| commands.iter().zip(&outcomes).map(line).collect());
                     return Ok(Batch { outcomes, changes, in_part: last });

@@ -48,7 +48,7 @@ impl Store {
             self.add(&mut world, &mut people, id, |row| row.status != Status::Cancelled);
             world.has_all_in(id);
         }
-        self.add_lines(&mut world, &mut people, &wanted.heads(&sessions, &named));
+        self.add_lines(&mut world, &mut people, &wanted.heads(sessions.iter(), &named));
         for (user, session) in &wanted.callers {
             let Some(event) = self.sessions.get(session).map(|session| session.event_id) else { continue };
             if let Some(caller) = self.attendees.values().find(|one| one.user_id == Some(*user) && one.event_id == event) {
@@ -113,7 +113,7 @@ impl Store {
     /// What `engine::write` writes, with the constraints of the tables.
     pub fn write(&mut self, changes: &Changes) -> Result<(), String> {
         for (id, event_id, user_id) in &changes.attendees {
-            let attendee = AttendeeState { id: *id, event_id: *event_id, user_id: Some(*user_id), category: None };
+            let attendee = AttendeeState { id: *id, event_id: *event_id, user_id: Some(*user_id), category: None, erased: false };
             must(self.attendees.insert(*id, attendee).is_none(), "an attendee is there twice")?;
         }
         for row in &changes.updated {
