@@ -114,7 +114,9 @@ impl Judge<'_> {
             Ask::Book { if_full, over, .. } => {
                 let waits = told.status == 201 && status == "waitlisted";
                 let wanted = !waits || (*if_full != Some(plenary::registrations::model::IfFull::Reject) && !over);
-                (wanted && (told.status == 200 || status != "cancelled"), "it waits, and did not want to")
+                // Another of their wishes may have gone before it in the same instant.
+                let given_up = matches!(told.json["cancelReason"].as_str(), Some("swapped" | "withdrawn"));
+                (wanted && (told.status == 200 || status != "cancelled" || given_up), "it waits, or has ended, and did not want to")
             }
             Ask::Move { registration, to, .. } => {
                 let moved = self.ledger.rows.get(registration);

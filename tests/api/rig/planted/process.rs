@@ -1,6 +1,6 @@
 //! A faulty server in a process of its own, to be killed or traced: this binary, started once more.
 
-use super::{decisions, transactions};
+use super::transactions;
 use crate::{rig::crash::unlimited, support::*};
 use plenary::{
     app::{App, Surroundings},
@@ -44,5 +44,3 @@ async fn a_faulty_server() {
     eprintln!("{}", json!({ "message": "listening", "address": format!("127.0.0.1:{}", app.port()) }));
     app.run_until(std::future::pending()).await.expect("it serves");
 }
-
-const _: Option<decisions::BooksTwice> = None;

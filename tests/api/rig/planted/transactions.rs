@@ -5,7 +5,7 @@ use plenary::{
     clock::Timestamp,
     db::{Db, Dialect, Result, Tx},
     registrations::{
-        decide::{AttendeeState, Change, ChangeKind, Changes, SessionState, World},
+        decide::{Change, ChangeKind, Changes, SessionState, World},
         engine::{Real, Steps, Wanted, load},
         model::Registration,
     },
@@ -58,25 +58,6 @@ impl Steps for OverlapOutside {
             let sessions: Vec<Uuid> = wanted.sessions.iter().copied().chain(named.into_iter().map(|(id,)| id)).collect();
             tx.query(LOCK).bind_ids(&sessions).all::<(Uuid,)>().await?;
             load(tx, wanted, now, false).await
-        })
-    }
-}
-
-/// Which event an attendee is of is not looked at.
-pub struct AnybodysAttendees;
-
-impl Steps for AnybodysAttendees {
-    fn load<'t>(&'t self, tx: &'t mut Tx, wanted: &'t Wanted, now: Timestamp) -> BoxFuture<'t, Result<World>> {
-        Box::pin(async move {
-            let mut world = Real.load(tx, wanted, now).await?;
-            let Some(event_id) = world.sessions().next().map(|session| session.event_id) else { return Ok(world) };
-            for id in &wanted.attendees {
-                const CATEGORY: &str = "SELECT category FROM attendees WHERE id = $1";
-                if let Some((category,)) = tx.query(CATEGORY).bind(*id).optional::<(Option<String>,)>().await? {
-                    world.add_attendee(AttendeeState { id: *id, event_id, user_id: None, category, erased: false });
-                }
-            }
-            Ok(world)
         })
     }
 }
