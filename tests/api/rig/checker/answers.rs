@@ -114,8 +114,8 @@ impl Judge<'_> {
             Ask::Book { if_full, over, .. } => {
                 let waits = told.status == 201 && status == "waitlisted";
                 let wanted = !waits || (*if_full != Some(plenary::registrations::model::IfFull::Reject) && !over);
-                // Another of their wishes may have gone before it in the same instant.
-                let given_up = matches!(told.json["cancelReason"].as_str(), Some("swapped" | "withdrawn"));
+                // Another of their wishes may have gone before it in the same instant, and the clock jumps over offers.
+                let given_up = matches!(told.json["cancelReason"].as_str(), Some("swapped" | "withdrawn" | "offer_expired"));
                 (wanted && (told.status == 200 || status != "cancelled" || given_up), "it waits, or has ended, and did not want to")
             }
             Ask::Move { registration, to, .. } => {

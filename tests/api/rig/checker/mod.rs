@@ -7,7 +7,7 @@ mod seen;
 use super::{
     history::Attempt,
     ledger::{Counters, Ledger},
-    model::{Breach, Model},
+    model::{Breach, Entry, Model},
     venue::Venue,
 };
 use plenary::registrations::model::Registration;
@@ -20,12 +20,12 @@ pub fn judge(venue: &Venue, attempts: &[Attempt], ledger: &Ledger) -> Vec<Breach
     let mut model = venue.model(ledger.now);
     let mut timelines = Timelines::new(&model, venue);
     let mut breaches = Vec::new();
-    for entry in &ledger.journal {
+    for (place, entry) in ledger.journal.iter().enumerate() {
         let followed = model.waits_for_a_reason(entry).and_then(|()| model.follow(entry));
         timelines.note(&model, entry);
         if let Err(breach) = followed {
             // From here on the model is elsewhere; what else is wrong is seen in the counters and the answers.
-            breaches.push(breach);
+            breaches.push(Breach::of(breach.invariant, format!("{}\n{}", breach.what, before(&ledger.journal[..place], &model, entry))));
             break;
         }
     }
@@ -37,6 +37,16 @@ pub fn judge(venue: &Venue, attempts: &[Attempt], ledger: &Ledger) -> Vec<Breach
     }
     breaches.extend(counted(ledger));
     breaches
+}
+
+/// How many entries are told of before one that may not be.
+const TOLD: usize = 30;
+
+/// What led to an entry: the last entries before it, and who waits.
+fn before(journal: &[Entry], model: &Model, entry: &Entry) -> String {
+    let told = journal.iter().skip(journal.len().saturating_sub(TOLD)).map(|entry| format!("  {entry:?}"));
+    let line = model.line(entry.session_id).into_iter().map(|row| format!("  waits: {} of {}", row.id, row.attendee_id));
+    told.chain(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The journal and the rows tell the same.
