@@ -12,7 +12,7 @@ use super::{
     workload::{Doors, Load, Time, Workload},
 };
 use crate::support::*;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How much is asked: hundreds of clients by hand, fewer in the tests.
 fn load() -> Load {
@@ -20,6 +20,8 @@ fn load() -> Load {
     Load { clients, people: clients * 2, wishes: flag("RIG_WISHES", 20) as usize, pairs: 8, lost: 12 }
 }
 
+/// Longer than it takes to do what is due on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long a run lasts by the servers' clock, and in how many moves.
 const HOURS: i64 = 8;
 const MOVES: usize = 80;
@@ -40,7 +42,10 @@ pub async fn run(apps: &[&App], seed: u64, load: Load) -> Vec<Breach> {
     let time = Time::Moved { clock: app.clock.clone(), secs: HOURS * 3_600 / MOVES as i64, wishes: wishes / MOVES as u64 };
     let workload = Arc::new(Workload::new(doors, venue, load, time, seed));
     workload.run().await;
-    let settled = app.state().watch.settle().await.map_err(|problem| Breach::of("I1", format!("what is due can't be done: {problem}")));
+    let settled = match tokio::time::timeout(PATIENCE, app.state().watch.settle()).await {
+        Ok(settled) => settled.map_err(|problem| Breach::of("I1", format!("what is due can't be done: {problem}"))),
+        Err(_) => Err(Breach::of("I1", "what is due is done again and again, and stays due")),
+    };
     let ledger = Ledger::read(app, app.db(), &workload.venue, app.clock.now()).await;
     let attempts = workload.history.attempts();
     println!("seed {seed}: {}", summary(&attempts, &ledger));
