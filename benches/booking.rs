@@ -99,7 +99,7 @@ impl Bench {
 
     fn bare(&mut self, count: usize) {
         let requests = self.tokens.iter().map(|token| request("POST", "/bare", Some(token), &[], Some(BODY))).collect();
-        let measured = self.client.load(self.server.bare, self.server.process(), self.flags.connections, requests, count);
+        let measured = self.client.load(&[(self.server.bare, self.server.process())], self.flags.connections, requests, count);
         measured.expect_only("bare", &[204]);
         self.report.add("bare", measured);
     }
@@ -183,7 +183,7 @@ impl Bench {
     }
 
     fn load(&self, requests: Vec<Wire>, count: usize) -> Measured {
-        self.client.load(self.server.address, self.server.process(), self.flags.connections, requests, count)
+        self.client.load(&[self.server.target()], self.flags.connections, requests, count)
     }
 
     /// Every booking that was answered is in the database, and nothing else.

@@ -76,7 +76,7 @@ fn main() {
         for (name, address, request, status) in &measurements {
             // The first alternation is not measured, and shorter.
             let count = if round == 0 { count.div_ceil(10) } else { count };
-            let measured = client.load(*address, server.process(), flags.connections, vec![request.clone()], count);
+            let measured = client.load(&[(*address, server.process())], flags.connections, vec![request.clone()], count);
             measured.expect_only(name, &[*status]);
             if round > 0 {
                 report.add(name, measured);

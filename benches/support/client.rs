@@ -66,6 +66,9 @@ impl Answer {
     }
 }
 
+/// Where requests go, by turns, each with the process whose processor time is taken.
+pub type Targets<'t> = &'t [(SocketAddr, u32)];
+
 /// The client.
 pub struct Client {
     runtime: Runtime,
@@ -105,8 +108,7 @@ impl Client {
     }
 
     /// Sends `count` requests over so many connections, from the first on, over again where there are fewer.
-    /// `server` is the process whose processor time is taken.
-    pub fn load(&self, address: SocketAddr, server: u32, connections: usize, requests: Vec<Wire>, count: usize) -> Measured {
+    pub fn load(&self, targets: Targets, connections: usize, requests: Vec<Wire>, count: usize) -> Measured {
         let work = Rc::new(Work {
             requests,
             count,
@@ -114,10 +116,11 @@ impl Client {
             statuses: RefCell::default(),
             micros: RefCell::new(Vec::with_capacity(count)),
         });
-        let before = processor_time(server);
+        let processor_time = || targets.iter().map(|(_, process)| processor_time(*process)).sum::<Option<Duration>>();
+        let before = processor_time();
         let took = LocalSet::new().block_on(&self.runtime, async {
             let mut streams = Vec::with_capacity(connections);
-            for _ in 0..connections {
+            for (address, _) in targets.iter().cycle().take(connections) {
                 let stream = TcpStream::connect(address).await.expect("a connection");
                 stream.set_nodelay(true).expect("a connected socket");
                 streams.push(stream);
@@ -129,7 +132,7 @@ impl Client {
             }
             began.elapsed()
         });
-        let processor = processor_time(server).zip(before).map(|(after, before)| after - before);
+        let processor = processor_time().zip(before).map(|(after, before)| after - before);
         let work = Rc::into_inner(work).expect("all connections are done");
         Measured::new(took, work.statuses.into_inner(), work.micros.into_inner(), processor)
     }

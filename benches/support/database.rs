@@ -5,7 +5,11 @@ mod cluster;
 
 use cluster::{Cluster, find_binaries};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 /// A database with nothing in it. It ends when this is dropped.
 pub struct Database {
@@ -39,7 +43,8 @@ impl Database {
     }
 
     fn on_postgres(admin: String, cluster: Option<Cluster>) -> Self {
-        let name = format!("plenary_bench_{}", std::process::id());
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("plenary_bench_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         run(async {
             let mut connection = connect(&admin).await;
             for setting in ["fsync", "synchronous_commit", "full_page_writes"] {

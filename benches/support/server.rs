@@ -69,6 +69,11 @@ impl Server {
         self.child.id()
     }
 
+    /// Where the product is asked.
+    pub fn target(&self) -> (SocketAddr, u32) {
+        (self.address, self.process())
+    }
+
     /// Makes the event of a round, with its sessions.
     pub fn round(&self, client: &Client) -> Round {
         let body = client.ask(self.address, &request("POST", "/bench/rounds", None, &[], Some("{}"))).expect(200);
@@ -182,7 +187,7 @@ impl Bench {
 
 /// Is the server until standard input ends.
 pub fn run(flags: &Flags) {
-    let filter = tracing_subscriber::EnvFilter::new("warn");
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build().expect("a runtime");
     runtime.block_on(serve(flags));

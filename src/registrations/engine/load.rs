@@ -1,6 +1,6 @@
 //! Reading what a batch is decided by: a handful of statements, whatever its size.
 
-use super::wanted::Wanted;
+use super::wanted::{ALL_HEADS, Wanted};
 use crate::{
     clock::Timestamp,
     db::{Answers, Columns, Dialect, Result, Sql, Tx, batch_select},
@@ -307,18 +307,28 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// Those who stand first. Where all are wanted is a statement of its own, so that elsewhere not all are read for it.
     async fn lines(&mut self, lines: &BTreeMap<Uuid, i64>) -> Result<()> {
-        let Some(most) = lines.values().copied().max() else { return Ok(()) };
+        let (all, some): (Vec<_>, Vec<_>) = lines.iter().map(|(id, heads)| (*id, *heads)).partition(|(_, heads)| *heads == ALL_HEADS);
+        for part in [all, some] {
+            if let Some(most) = part.iter().map(|(_, heads)| *heads).max() {
+                self.heads(part.into_iter().map(|(id, _)| id).collect(), most).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn heads(&mut self, sessions: Vec<Uuid>, most: i64) -> Result<()> {
         let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::new();
-        for registration in self.tx.batch_up_to::<Registration>(LINES, Columns::new().ids(lines.keys().copied()), most).await? {
+        for registration in self.tx.batch_up_to::<Registration>(LINES, Columns::new().ids(sessions.iter().copied()), most).await? {
             self.people.insert(registration.attendee_id);
             heads.entry(registration.session_id).or_default().push(registration);
         }
-        for session_id in lines.keys() {
-            let mut heads = heads.remove(session_id).unwrap_or_default();
+        for session_id in sessions {
+            let mut heads = heads.remove(&session_id).unwrap_or_default();
             heads.sort_by_key(Registration::place);
             let whole = (heads.len() as i64) < most;
-            self.world.add_line(*session_id, heads, whole);
+            self.world.add_line(session_id, heads, whole);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ const SPARE_HEADS: i64 = 4;
 /// By how much more is read when that was too little.
 const MORE_HEADS: i64 = 8;
 /// As many as there are.
-const ALL_HEADS: i64 = 1 << 40;
+pub(super) const ALL_HEADS: i64 = 1 << 40;
 
 /// What has to be read before commands can be decided.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Wanted {
     pub attendees: BTreeSet<Uuid>,
     /// Sessions with at least so many of those who wait.
     pub lines: BTreeMap<Uuid, i64>,
+    /// Sessions with all who wait, if there is a seat for any of them.
+    pub settled: BTreeSet<Uuid>,
     /// Sessions with all their offers.
     pub offers: BTreeSet<Uuid>,
     /// Sessions with all their registrations.
@@ -86,7 +88,7 @@ impl Wanted {
             Command::Reconsider { .. } => {}
             Command::Settle { session_id, .. } => {
                 self.sessions.insert(session_id);
-                self.lines.insert(session_id, ALL_HEADS);
+                self.settled.insert(session_id);
             }
         }
     }
@@ -117,7 +119,7 @@ impl Wanted {
         self.whole.extend(whole);
         for session_id in lines {
             let heads = self.lines.entry(session_id).or_insert(SPARE_HEADS);
-            *heads = heads.saturating_mul(MORE_HEADS);
+            *heads = if self.settled.contains(&session_id) { ALL_HEADS } else { heads.saturating_mul(MORE_HEADS) };
         }
     }
 
@@ -134,7 +136,11 @@ impl Wanted {
             let limit = if self.refitted.contains(&session.id) { session.capacity } else { session.seats_limit };
             let free = limit.map_or(session.waitlisted, |limit| (limit - session.seats_taken).max(0));
             let free = freed.get(&session.id).copied().unwrap_or(0) + free;
-            let usual = if free > 0 { free + SPARE_HEADS } else { 0 };
+            let usual = match free {
+                0 => 0,
+                _ if self.settled.contains(&session.id) => ALL_HEADS,
+                _ => free + SPARE_HEADS,
+            };
             let heads = usual.max(self.lines.get(&session.id).copied().unwrap_or(0));
             if heads > 0 {
                 lines.insert(session.id, heads);
