@@ -48,6 +48,7 @@ const SESSIONS: Sql = batch_select!(
     " w JOIN sessions s ON s.id = w.id JOIN session_seats t ON t.session_id = s.id LEFT JOIN rooms o ON o.id = s.room_id"
 );
 
+/// The events of sessions, each as often as sessions of it are asked for.
 const EVENTS: Sql = batch_select!(
     [
         uuid "e.id" as id, text "e.status" as status, text "e.time_zone" as time_zone, time "e.booking_opens_at" as opens_at,
@@ -58,7 +59,7 @@ const EVENTS: Sql = batch_select!(
         int "e.offer_last_day_ttl_minutes" as offer_last_day_ttl_minutes, int "e.offer_automatic_minutes" as offer_automatic_minutes
     ],
     (id: uuid),
-    " w JOIN events e ON e.id = w.id"
+    " w JOIN sessions s ON s.id = w.id JOIN events e ON e.id = s.event_id"
 );
 
 /// Which attendee a row of the input means: the one it names, or the one that its user is at the event of its session.
@@ -86,7 +87,8 @@ macro_rules! attendees {
 const ATTENDEES: Sql = attendees!("");
 const ATTENDEES_LOCKED: Sql = attendees!(" ORDER BY a.id FOR NO KEY UPDATE OF a");
 
-const BY_ID: Sql = registrations!((id: uuid), " w JOIN registrations r ON r.id = w.id");
+/// Registrations by id, with those that came in their places.
+const NAMED: Sql = registrations!((id: uuid), " w JOIN registrations n ON n.id = w.id JOIN registrations r ON r.id IN (n.id, n.moved_to)");
 
 const OFFERS: Sql = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'offered'");
 
@@ -211,19 +213,12 @@ enum Person {
 }
 
 impl Loader<'_> {
-    /// The registrations that are named, and those in whose places they came.
+    /// The registrations that are named, and those that came in their places.
     async fn named(&mut self) -> Result<Vec<Registration>> {
-        let mut named = self.registrations(self.wanted.registrations.iter().copied().collect()).await?;
-        let moved_to: Vec<Uuid> = named.iter().filter_map(|registration| registration.moved_to).collect();
-        named.extend(self.registrations(moved_to).await?);
-        Ok(named)
-    }
-
-    async fn registrations(&mut self, ids: Vec<Uuid>) -> Result<Vec<Registration>> {
-        if ids.is_empty() {
+        if self.wanted.registrations.is_empty() {
             return Ok(Vec::new());
         }
-        self.tx.batch(BY_ID, Columns::new().ids(ids)).await
+        self.tx.batch(NAMED, Columns::new().ids(self.wanted.registrations.iter().copied())).await
     }
 
     /// What is known beforehand to matter: sessions with their events, and people with all they have.
@@ -232,19 +227,16 @@ impl Loader<'_> {
         let attendees: BTreeSet<Uuid> = attendees.collect();
         let callers = self.wanted.callers.iter().map(|(user_id, session_id)| Person::Caller { user_id: *user_id, session_id: *session_id });
         let people: Vec<Person> = attendees.iter().copied().map(Person::Attendee).chain(callers).collect();
-        let mut reads = vec![(SESSIONS, Columns::new().ids(sessions.iter().copied()))];
+        let sessions = || Columns::new().ids(sessions.iter().copied());
+        let mut reads = vec![(SESSIONS, sessions()), (EVENTS, sessions())];
         if !people.is_empty() {
             reads.extend(self.people_with_theirs(&people));
         }
         let mut answers = self.tx.batch_all(reads).await?;
         answers.take::<SessionState>()?.into_iter().for_each(|session| self.world.add_session(session));
+        answers.take::<EventRules>()?.into_iter().for_each(|event| self.world.add_event(event));
         if !people.is_empty() {
             self.add_people(&mut answers)?;
-        }
-        let events: BTreeSet<Uuid> = self.world.sessions().map(|session| session.event_id).collect();
-        if !events.is_empty() {
-            let events: Vec<EventRules> = self.tx.batch(EVENTS, Columns::new().ids(events)).await?;
-            events.into_iter().for_each(|event| self.world.add_event(event));
         }
         Ok(())
     }
