@@ -71,7 +71,7 @@ impl Stage {
     /// On a database with so many registrations of before. It has worked a little when it is there: statements are
     /// prepared, tokens verified.
     fn start(flags: &Flags, database: &Database, filled: usize) -> Self {
-        let server = Server::start(&Flags { filled, ..flags.clone() }, &database.url);
+        let server = Server::start(&flags.with(flags.requests(), filled), &database.url);
         let client = Client::new();
         let tokens = server.tokens(&client, flags.requests());
         let stage = Self { connections: flags.connections, client, server, tokens };
@@ -139,7 +139,7 @@ fn nodes(flags: &Flags, report: &mut Report) {
     }
     println!("nodes, on {}", database.describe());
     let stage = Stage::start(flags, &database, flags.filled);
-    let other = Server::start(&Flags { requests: Some(0), filled: 0, ..flags.clone() }, &database.url);
+    let other = Server::start(&flags.with(0, 0), &database.url);
     let (one, two) = ([stage.server.target()], [stage.server.target(), other.target()]);
     let warm = stage.round();
     stage.book(&two, &warm.spread);

@@ -407,9 +407,8 @@ impl ResponseError for Problem {
 
 impl From<crate::db::Error> for Problem {
     fn from(error: crate::db::Error) -> Self {
-        use sqlx::Error;
         match &error {
-            Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) => {
+            _ if crate::db::is_unavailable(&error) => {
                 let mut problem = Self::new(Code::Unavailable, "The database does not answer in time. Nothing was changed; try again.");
                 problem.0.cause = Some(error.to_string());
                 problem

@@ -70,6 +70,11 @@ impl Flags {
         self.requests.unwrap_or(if self.bench { 20_000 } else { 400 })
     }
 
+    /// The same with so many requests, and so many registrations before them.
+    pub fn with(&self, requests: usize, filled: usize) -> Self {
+        Self { requests: Some(requests), filled, ..self.clone() }
+    }
+
     /// How many rows the longest list has.
     pub fn rows(&self) -> usize {
         self.rows.unwrap_or(if self.bench { 1_000_000 } else { 2_000 })

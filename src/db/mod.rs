@@ -323,5 +323,17 @@ pub fn is_transient(error: &Error) -> bool {
     matches!(code.as_deref(), Some("40P01" | "40001" | "5" | "261" | "517"))
 }
 
+/// Whether the database can't be reached or can't take more now: the pool had no connection in time, the connection broke,
+/// or Postgres refuses (class 08 connections, 53 resources, 57P operator; 55000 where it lets nobody into the database).
+pub fn is_unavailable(error: &Error) -> bool {
+    match error {
+        Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed | Error::Io(_) => true,
+        _ => error
+            .as_database_error()
+            .and_then(|e| e.code())
+            .is_some_and(|code| code.len() == 5 && ["08", "53", "57P", "55000"].iter().any(|refusal| code.starts_with(refusal))),
+    }
+}
+
 /// How long a statement waits for a connection or for SQLite's write lock before it is given up.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -108,3 +108,24 @@ async fn nodes_that_can_not_hear_follow_all_the_same() {
     listening(&app).await;
     follows(&app, &other, session, owner, "Heard again").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_takes_nobody_is_unavailable_and_no_failure() {
+    const END_OTHERS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let Some(app) = App::on_postgres().await else { return };
+    let owner = app.user("owner").await;
+    let event = app.event(&owner, json!({ "slug": "forum" })).await;
+    let session = app.session(&owner, &event, json!({})).await;
+    let observer = app.another_node().await;
+    allow_connections(&observer, false).await;
+    let mut kept = observer.db().begin().await.expect("a transaction");
+    assert!(kept.query(END_OTHERS).scalar::<i64>().await.expect("a number") > 0);
+    app.get("/v1/events/forum/availability").send().await.problem(503, "unavailable");
+    app.book(&session, &owner).await.problem(503, "unavailable");
+    app.get("/readyz").send().await.problem(503, "unavailable");
+    let allowed = "UPDATE pg_database SET datallowconn = TRUE WHERE datname = current_database()";
+    kept.query(allowed).execute().await.expect("a superuser");
+    kept.commit().await.expect("a commit");
+    app.book(&session, &owner).await.expect(201);
+}

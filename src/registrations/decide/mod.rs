@@ -180,9 +180,10 @@ impl Batch {
         self.changes.journal.push(Change { event_id, session_id, change, kind, registration_id, attendee_id, actor_id, details });
     }
 
-    /// Marks a session as one that somebody must look at.
+    /// Marks a session as one that somebody must look at: later, or whatever comes to it next in this batch.
     fn due(&mut self, session_id: Uuid) {
         self.changes.due.insert(session_id);
+        self.quiet.remove(&session_id);
     }
 
     fn outcome(&self, id: Uuid, created: bool, position: Option<i64>) -> Outcome {
