@@ -47,7 +47,7 @@ impl Query<'_> {
 }
 
 /// `batch_write!("INSERT INTO t (a) SELECT w.a FROM ", (a: uuid, …), " w WHERE true …")`: the set in the middle is
-/// the input, one row each, of types `uuid`, `text`, `int`, `time`.
+/// the input, one row each, of types `uuid`, `text`, `int`, `time`, `bytes`.
 macro_rules! batch_write {
     ($before:expr, ($($name:ident: $ty:ident),+), $after:expr) => {
         $crate::db::Sql::Differs {
@@ -107,6 +107,9 @@ macro_rules! batch_input {
     (@place [$($done:tt)*] [$byte:tt $($bytes:tt)*] [$width:tt $($widths:tt)*] $numbers:tt $name:ident: uuid $(, $($more:tt)+)?) => {
         $crate::db::batch_input!(@place [$($done)* ($name uuid $byte)] [$($bytes)*] [$($widths)*] $numbers $($($more)+)?)
     };
+    (@place [$($done:tt)*] $bytes:tt $widths:tt [$number:tt $($numbers:tt)*] $name:ident: bytes $(, $($more:tt)+)?) => {
+        $crate::db::batch_input!(@place [$($done)* ($name bytes $number)] $bytes $widths [$($numbers)*] $($($more)+)?)
+    };
     (@place [$($done:tt)*] $bytes:tt $widths:tt [$number:tt $($numbers:tt)*] $name:ident: $ty:ident $(, $($more:tt)+)?) => {
         $crate::db::batch_input!(@place [$($done)* ($name value $number)] $bytes $widths [$($numbers)*] $($($more)+)?)
     };
@@ -144,6 +147,9 @@ macro_rules! batch_field {
     (value $number:tt $width:tt $values:tt) => {
         concat!("value ->> ", $number)
     };
+    (bytes $number:tt $width:tt $values:tt) => {
+        concat!("unhex(", $crate::db::batch_field!(value $number $width $values), ")")
+    };
 }
 pub(crate) use batch_field;
 
@@ -159,6 +165,9 @@ macro_rules! batch_array {
     };
     (time) => {
         "::timestamptz[]"
+    };
+    (bytes) => {
+        "::bytea[]"
     };
 }
 pub(crate) use batch_array;

@@ -166,8 +166,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for JsonText<T> {
 /// Many rows as the parameters of one statement, so that a batch costs a handful of statements whatever its size.
 ///
 /// On SQLite they are two: a blob with the ids of each row one after the other, and a JSON array with an array of each row's
-/// other values (the value itself, if there is one; times as microseconds). On Postgres they are one array a column, read
-/// with `UNNEST($n, $n+1, …)`. See [`super::batch_write`].
+/// other values (the value itself, if there is one; times as microseconds, bytes in hexadecimal). On Postgres they are one
+/// array a column, read with `UNNEST($n, $n+1, …)`. See [`super::batch_write`].
 #[derive(Debug, Default)]
 pub struct Columns(Vec<Column>);
 
@@ -177,6 +177,7 @@ enum Column {
     Texts(Vec<Option<String>>),
     Integers(Vec<Option<i64>>),
     Times(Vec<Option<Timestamp>>),
+    Bytes(Vec<Option<Vec<u8>>>),
 }
 
 impl Columns {
@@ -207,6 +208,12 @@ impl Columns {
     #[must_use]
     pub fn times<T: Into<Option<Timestamp>>>(self, values: impl IntoIterator<Item = T>) -> Self {
         self.with(Column::Times(values.into_iter().map(Into::into).collect()))
+    }
+
+    /// A column of bytes.
+    #[must_use]
+    pub fn bytes<T: Into<Option<Vec<u8>>>>(self, values: impl IntoIterator<Item = T>) -> Self {
+        self.with(Column::Bytes(values.into_iter().map(Into::into).collect()))
     }
 
     fn with(mut self, column: Column) -> Self {
@@ -258,7 +265,7 @@ impl Column {
     fn as_ids(&self) -> Option<&Vec<Option<Uuid>>> {
         match self {
             Self::Ids(ids) => Some(ids),
-            Self::Texts(_) | Self::Integers(_) | Self::Times(_) => None,
+            Self::Texts(_) | Self::Integers(_) | Self::Times(_) | Self::Bytes(_) => None,
         }
     }
 
@@ -268,6 +275,7 @@ impl Column {
             Self::Texts(values) => values.len(),
             Self::Integers(values) => values.len(),
             Self::Times(values) => values.len(),
+            Self::Bytes(values) => values.len(),
         }
     }
 
@@ -288,6 +296,15 @@ impl Column {
             },
             Self::Times(values) => match values[row] {
                 Some(time) => write!(json, "{}", time.as_micros()),
+                None => write!(json, "null"),
+            },
+            Self::Bytes(values) => match &values[row] {
+                Some(bytes) => {
+                    json.push('"');
+                    let written = bytes.iter().try_for_each(|byte| write!(json, "{byte:02x}"));
+                    json.push('"');
+                    written
+                }
                 None => write!(json, "null"),
             },
         };
@@ -338,6 +355,7 @@ pub(super) fn add_columns(args: &mut Args, columns: Columns) -> Result<(), BoxDy
             Column::Texts(values) => args.add(values),
             Column::Integers(values) => args.add(values),
             Column::Times(values) => args.add(values),
+            Column::Bytes(values) => args.add(values),
         }),
     }
 }
