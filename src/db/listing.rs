@@ -8,6 +8,7 @@ use super::{Db, Dialect, Error, Pools, Result, Select, query::Args};
 use crate::clock::Timestamp;
 use futures_util::TryStreamExt;
 use serde::de::{self, DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgPool, Row, SqlitePool, postgres::PgRow};
 use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -141,6 +142,19 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Those of a list that is in memory. A row is a JSON array with a value for each field, as SQLite would give it.
+    pub fn held(fields: &[Field], rows: &[Value]) -> serde_json::Result<Self> {
+        let kinds: Arc<[Kind]> = fields.iter().map(|field| field.kind).collect();
+        let texts = rows.chunks(PART_ROWS as usize).map(serde_json::to_string).collect::<serde_json::Result<Vec<String>>>()?;
+        let (sender, parts) = mpsc::channel(texts.len() + 1);
+        let held = texts.into_iter().map(|text| Some(Part { rows: Rows::Json(text), kinds: Arc::clone(&kinds) }));
+        for part in held.chain([None]) {
+            // There is room for all of them.
+            let _ = sender.try_send(Ok(part));
+        }
+        Ok(Self { parts, ended: false })
+    }
+
     /// The next part; `None` after the last one.
     pub async fn next(&mut self) -> Result<Option<Part>> {
         if self.ended {

@@ -1,4 +1,4 @@
-//! The answer: a list as a file, streamed.
+//! The answer: a list as a file, streamed out of the database or from memory.
 
 use super::{
     Format, Layout,
@@ -6,6 +6,7 @@ use super::{
     xlsx,
 };
 use crate::{
+    clock::Timestamp,
     config::Config,
     db::{Listing, Part, Parts},
     error::{Code, Problem},
@@ -20,6 +21,7 @@ use actix_web::{
 };
 use futures_util::{Stream, StreamExt, stream};
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use std::{fs::File, io::Read, sync::Arc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -68,8 +70,33 @@ impl Export {
         let recorded = Arc::clone(&layout);
         let record = state.db.write(move |tx| Box::pin(async move { Ok(store::record(tx, &exported, &recorded, now).await?) }));
         record.await?;
-        let mut parts = state.db.list(listing, state.config.export_patience(), slot);
-        let mut response = response(layout.format, &name);
+        let parts = state.db.list(listing, state.config.export_patience(), slot);
+        Download { layout, name, zone }.answer(HttpResponse::Ok(), parts, now).await
+    }
+}
+
+/// How a list is given out as a file.
+pub struct Download {
+    /// Its columns and format.
+    pub layout: Arc<Layout>,
+    /// The file's name without its extension.
+    pub name: String,
+    /// The clocks that a spreadsheet shows times by.
+    pub zone: TimeZone,
+}
+
+impl Download {
+    /// Answers 201 with what was made and is in memory: items whose members are called like the columns. Who made them has
+    /// written the journal ([`store::record`]).
+    pub async fn created<T: Serialize + Send + 'static>(self, items: Vec<T>, now: Timestamp) -> Reply {
+        let layout = Arc::clone(&self.layout);
+        let parts = web::block(move || layout.parts(&items)).await.map_err(Problem::internal)?;
+        self.answer(HttpResponse::Created(), parts.map_err(Problem::internal)?, now).await
+    }
+
+    async fn answer(self, response: HttpResponseBuilder, mut parts: Parts, now: Timestamp) -> Reply {
+        let Self { layout, name, zone } = self;
+        let mut response = headed(response, layout.format, &name);
         if layout.format == Format::Xlsx {
             let columns = Arc::clone(&layout);
             let file = web::block(move || xlsx::write(&columns.columns, zone, now, &mut parts)).await.map_err(Problem::internal)??;
@@ -84,12 +111,11 @@ impl Export {
     }
 }
 
-fn response(format: Format, name: &str) -> HttpResponseBuilder {
+fn headed(mut response: HttpResponseBuilder, format: Format, name: &str) -> HttpResponseBuilder {
     let content_type = match format {
         Format::Csv => "text/csv; charset=utf-8; header=present",
         Format::Json | Format::Ndjson | Format::Xlsx => format.media(),
     };
-    let mut response = HttpResponse::Ok();
     response
         .content_type(content_type)
         .insert_header((header::CONTENT_DISPOSITION, disposition(&format!("{name}.{}", format.extension()))))

@@ -3,7 +3,7 @@
 use super::{csv, ndjson};
 use crate::{
     accept,
-    db::{Field, Kind, Part},
+    db::{Field, Kind, Part, Parts},
     error::{Code, In, Problem},
     reply::Reply,
 };
@@ -34,6 +34,11 @@ impl Column {
     /// A column for all who may read the list.
     pub const fn new(id: &'static str, heading: &'static str, width: u16, kind: Kind, sql: &'static str) -> Self {
         Self { id, heading, field: Field { sql, kind }, contact: false, width }
+    }
+
+    /// A column of a list that is in memory: no statement reads it.
+    pub const fn held(id: &'static str, heading: &'static str, width: u16, kind: Kind) -> Self {
+        Self::new(id, heading, width, kind, "NULL")
     }
 
     /// A column for owners and organisers.
@@ -189,6 +194,12 @@ impl Wanted {
         let chosen = self.columns.as_deref().map(|ids| table.choose(ids)).transpose()?;
         Ok(Some(Layout::new(format, self.safe.unwrap_or(true), table, chosen)))
     }
+
+    /// The same of a list that has no pages: JSON is whole too, and has the columns of its items.
+    pub fn whole(&self, request: &HttpRequest, table: &Table) -> Result<Layout, Problem> {
+        let layout = self.layout(request, table)?;
+        Ok(layout.unwrap_or_else(|| Layout::new(Format::Json, true, table, None)))
+    }
 }
 
 /// A page, marked as one of several representations.
@@ -202,7 +213,7 @@ pub fn negotiated(page: Reply) -> Reply {
 /// How a file is written.
 #[derive(Debug)]
 pub struct Layout {
-    /// In which format; never JSON.
+    /// In which format; JSON only where the list has no pages.
     pub format: Format,
     /// Its columns, in order.
     pub columns: Vec<&'static Column>,
@@ -214,7 +225,7 @@ pub struct Layout {
 impl Layout {
     fn new(format: Format, safe: bool, table: &Table, chosen: Option<Vec<&'static Column>>) -> Self {
         let (columns, members) = match chosen {
-            None if format == Format::Ndjson => {
+            None if matches!(format, Format::Json | Format::Ndjson) => {
                 (table.columns(table.item.iter().map(|(_, id)| *id)), ndjson::Members::new(table.item.iter().map(|(member, _)| *member)))
             }
             None => (table.columns(table.usual.iter().copied()), ndjson::Members::default()),
@@ -236,6 +247,15 @@ impl Layout {
         let hidden = |column: &Column| column.contact && !contacts;
         let field = |column: &&Column| if hidden(column) { Field { sql: "NULL", kind: Kind::Text } } else { column.field };
         self.columns.iter().map(field).collect()
+    }
+
+    /// The rows of items whose members are called like the columns.
+    pub(super) fn parts<T: Serialize>(&self, items: &[T]) -> serde_json::Result<Parts> {
+        let row = |item: &T| -> serde_json::Result<Value> {
+            let mut item = serde_json::to_value(item)?;
+            Ok(self.columns.iter().map(|column| item[column.id].take()).collect())
+        };
+        Parts::held(&self.fields(true), &items.iter().map(row).collect::<serde_json::Result<Vec<Value>>>()?)
     }
 
     /// What a text file begins with.
