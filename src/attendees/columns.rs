@@ -1,4 +1,4 @@
-//! The columns that the list of attendees can have.
+//! The columns that the lists of attendees and of their claim codes can have.
 
 use crate::{
     db::Kind::{Id, Text, Time},
@@ -40,10 +40,32 @@ pub const ATTENDEES: Table = Table {
     ],
 };
 
+/// Claim codes that were issued together.
+pub const CLAIM_CODES: Table = Table {
+    columns: &[&[
+        Column::held("attendeeId", "Attendee", 38, Id),
+        Column::held("name", "Name", 28, Text),
+        Column::held("email", "Email", 30, Text),
+        Column::held("externalReference", "Reference", 16, Text),
+        Column::held("claimCode", "Claim code", 48, Text),
+        Column::held("claimLink", "Claim link", 80, Text),
+    ]],
+    usual: &["attendeeId", "name", "email", "externalReference", "claimCode", "claimLink"],
+    item: &[
+        ("attendeeId", "attendeeId"),
+        ("name", "name"),
+        ("email", "email"),
+        ("externalReference", "externalReference"),
+        ("claimCode", "claimCode"),
+        ("claimLink", "claimLink"),
+    ],
+};
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn every_id_names_a_column() {
         super::ATTENDEES.check();
+        super::CLAIM_CODES.check();
     }
 }

@@ -1,6 +1,7 @@
 //! Attendees of an event, and the attendees a user is.
 
 use super::{
+    claim_codes,
     columns::ATTENDEES,
     model::{Attendee, AttendeeForm},
     store::{self, Filter},
@@ -32,7 +33,7 @@ use uuid::Uuid;
 pub fn routes(registrar: &mut Registrar) {
     registrar.on("listAttendees", list).on("createAttendee", create);
     registrar.on("getAttendee", get).on("updateAttendee", update).on("deleteAttendee", delete);
-    registrar.on("issueClaimCode", issue_claim_code).on("eraseAttendee", erase);
+    registrar.on("issueClaimCode", issue_claim_code).on("issueClaimCodes", claim_codes::issue).on("eraseAttendee", erase);
     registrar.on("listMyAttendees", list_mine).on("claimAttendee", claim);
 }
 

@@ -1,5 +1,6 @@
 //! Attendees: people admitted to an event, and how a user becomes one of them.
 
+mod claim_codes;
 mod columns;
 pub mod http;
 pub mod model;

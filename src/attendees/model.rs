@@ -45,6 +45,25 @@ pub struct Attendee {
     pub updated_at: Timestamp,
 }
 
+/// An attendee of whom a claim code may be wanted. The fields stand as the statement has them.
+#[derive(Clone, Debug, Deserialize, sqlx::FromRow)]
+pub struct Claimable {
+    /// Their id.
+    pub id: Uuid,
+    /// As printed.
+    pub name: String,
+    /// Where to write to them.
+    pub email: Option<String>,
+    /// Their number in another system.
+    pub external_reference: Option<String>,
+    /// The name as the database orders it.
+    pub sort_key: String,
+    /// Whether a user can be linked: nobody is, and they weren't erased.
+    pub open: bool,
+    /// Whether they have a claim code, used or not.
+    pub has_code: bool,
+}
+
 /// What can be chosen of an attendee, as a create body gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,12 +1,13 @@
 //! Attendees in the database.
 
-use super::model::Attendee;
+use super::model::{Attendee, Claimable};
 use crate::{
     clock::Timestamp,
-    db::{Bind, Db, Keyset, Result, Select, Sql, Tx},
+    db::{BatchWrite, Bind, Columns, Db, Keyset, Result, Select, Sql, Tx, batch_select, batch_write},
     registrations::seats::Occupancy,
     text::contains,
 };
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The columns of an [`Attendee`], with what comes before and after.
@@ -36,6 +37,22 @@ const CHANGE: &str = "UPDATE attendees SET name = $2, sort_name = $3, sort_key =
 const LINK: &str = "UPDATE attendees SET user_id = $2, version = version + 1, updated_at = $3 WHERE id = $1 AND user_id IS NULL";
 const SET_CLAIM: &str = "UPDATE attendees SET claim_hash = $2 WHERE id = $1 AND user_id IS NULL AND erased_at IS NULL";
 const DELETE: &str = "DELETE FROM attendees WHERE id = $1";
+
+/// Attendees as [`Claimable`], on Postgres locked in id order, as the engine does it.
+macro_rules! claimable {
+    ($input:tt, $of:literal) => {
+        batch_select!(
+            [
+                uuid "a.id" as id, text "a.name" as name, text "a.email" as email, text "a.external_reference" as external_reference,
+                text "a.sort_key" as sort_key, bool "a.user_id IS NULL AND a.erased_at IS NULL" as open,
+                bool "a.claim_hash IS NOT NULL" as has_code
+            ],
+            $input,
+            sqlite: $of,
+            postgres: concat!($of, " ORDER BY a.id FOR UPDATE OF a")
+        )
+    };
+}
 const ACTIVE_REGISTRATIONS: &str = "SELECT s.id AS session_id, s.code, CAST(1 AS BIGINT) AS active, \
     CAST(CASE WHEN r.status = 'waitlisted' THEN 1 ELSE 0 END AS BIGINT) AS waitlisted \
     FROM registrations r JOIN sessions s ON s.id = r.session_id \
@@ -126,6 +143,31 @@ pub async fn active_registrations(tx: &mut Tx, id: Uuid) -> Result<Vec<Occupancy
 /// Keeps the hash of a claim code in place of an older one; 0 rows when the attendee is linked or erased.
 pub async fn set_claim(tx: &mut Tx, id: Uuid, hash: Vec<u8>) -> Result<u64> {
     tx.query(SET_CLAIM).bind(id).bind(hash).execute().await
+}
+
+/// Those of these ids who are attendees of the event, linked and erased ones too; without ids, all who are neither. They are
+/// locked: nobody is linked before the transaction ends.
+pub async fn claimable_locked(tx: &mut Tx, event_id: Uuid, ids: Option<&BTreeSet<Uuid>>) -> Result<Vec<Claimable>> {
+    const ALL_OPEN: Sql = claimable!(
+        (event_id: uuid),
+        " w JOIN attendees a ON a.event_id = w.event_id WHERE a.user_id IS NULL AND a.erased_at IS NULL"
+    );
+    const NAMED: Sql = claimable!((id: uuid, event_id: uuid), " w JOIN attendees a ON a.id = w.id AND a.event_id = w.event_id");
+    match ids {
+        None => tx.batch(ALL_OPEN, Columns::new().ids([event_id])).await,
+        Some(ids) => tx.batch(NAMED, Columns::new().ids(ids.iter().copied()).ids(ids.iter().map(|_| event_id))).await,
+    }
+}
+
+/// Keeps the hashes of claim codes in place of older ones, all in one statement. Lock the attendees first.
+pub async fn set_claims(tx: &mut Tx, ids: Vec<Uuid>, hashes: Vec<Vec<u8>>) -> Result<()> {
+    const SET: Sql =
+        batch_write!("UPDATE attendees SET claim_hash = w.hash FROM ", (id: uuid, hash: bytes), " w WHERE attendees.id = w.id");
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = Some(ids.len());
+    tx.batch_write_all(vec![BatchWrite { sql: SET, input: Columns::new().ids(ids).bytes(hashes), rows }]).await
 }
 
 /// The attendee a claim code was issued for, locked. The code of a linked attendee stays, so that its user can repeat.

@@ -125,6 +125,8 @@ const MATRIX: &[Row] = &[
     Row("deleteAttendee", "DELETE /v1/attendees/{attendee}", "", "managers", 412),
     Row("eraseAttendee", "POST /v1/attendees/{nobody}/erase", "", "managers", 200),
     Row("issueClaimCode", "POST /v1/attendees/{guest}/claim-code", "", "managers", 201),
+    Row("issueClaimCodes", "POST /v1/events/{event}/claim-codes", r#"{"attendeeIds":["{guest}"],"replace":true}"#, "managers", 201),
+    Row("issueClaimCodes", "POST /v1/events/{draft}/claim-codes?format=csv", "", "managers", 201),
 
     Row("listSessionRegistrations", "GET /v1/sessions/{session}/registrations", "", "staff", 200),
     Row("listSessionRegistrations", "GET /v1/sessions/{session}/registrations?format=csv", "", "staff", 200),

@@ -90,7 +90,8 @@ fn every_reference_leads_somewhere_and_nothing_lies_about_unused() {
 fn it_names_no_other_host() {
     let mut urls = Vec::new();
     walk(&Document::shared().open, String::new(), &mut |pointer, value| {
-        if let Some(text) = value.as_str().filter(|text| text.contains("://")) {
+        // A page of the organiser's own, which nobody has (RFC 2606).
+        if let Some(text) = value.as_str().filter(|text| text.replace("://forum.example.org/", "").contains("://")) {
             urls.push(format!("{pointer}: {text}"));
         }
     });

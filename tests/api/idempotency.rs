@@ -395,6 +395,8 @@ on_both! {
         let attendee = app.attendees(&stage.anna, &stage.event, 1).await.remove(0);
         let claim = || stage.post(&app, &format!("/v1/attendees/{attendee}/claim-code")).key(KEY).send();
         assert_ne!(claim().await.expect(201).json["claimCode"], claim().await.expect(201).json["claimCode"]);
+        let many = || stage.post(&app, &stage.in_event("claim-codes")).key(KEY).json(&json!({ "replace": true })).send();
+        assert_ne!(many().await.expect(201).all("claimCode"), many().await.expect(201).all("claimCode"));
         let credentials = json!({ "email": stage.anna.email, "password": stage.anna.password });
         let log_in = || app.post("/v1/auth/login").key(KEY).json(&credentials).send();
         assert_ne!(log_in().await.expect(200).json["refreshToken"], log_in().await.expect(200).json["refreshToken"]);

@@ -10,6 +10,7 @@ mod attendees;
 mod booking;
 mod browsers;
 mod caches;
+mod claim_codes;
 mod cli;
 mod contract;
 mod databases;
