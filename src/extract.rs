@@ -104,6 +104,11 @@ pub struct Patch(Value);
 extract!(for Patch => |request| Ok(Self(body(request))));
 
 impl Patch {
+    /// Whether it says something of a field.
+    pub fn names(&self, field: &str) -> bool {
+        self.0.get(field).is_some()
+    }
+
     /// The thing as it would be after the patch: `current` is its editable form, as a create body would give it.
     pub fn onto<T: Serialize + DeserializeOwned>(self, current: &T) -> Result<T, Problem> {
         let mut merged = serde_json::to_value(current).map_err(Problem::internal)?;

@@ -45,8 +45,8 @@ pub async fn event(state: &State, event: Uuid) -> Result<Checked> {
         (SELECT COUNT(*) FROM registrations r WHERE r.session_id = t.session_id AND r.status = 'waitlisted') AS waiting, \
         (SELECT COUNT(*) FROM registrations r WHERE r.session_id = t.session_id) AS registrations, \
         (SELECT COALESCE(MAX(r.seq), 0) FROM registrations r WHERE r.session_id = t.session_id) AS highest_seq, \
-        (SELECT COUNT(*) FROM journal j WHERE j.session_id = t.session_id) AS changes, \
-        (SELECT COALESCE(MAX(j.change), 0) FROM journal j WHERE j.session_id = t.session_id) AS highest_change \
+        (SELECT COUNT(*) FROM journal j WHERE j.event_id = s.event_id AND j.session_id = t.session_id) AS changes, \
+        (SELECT COALESCE(MAX(j.change), 0) FROM journal j WHERE j.event_id = s.event_id AND j.session_id = t.session_id) AS highest_change \
         FROM session_seats t JOIN sessions s ON s.id = t.session_id WHERE s.event_id = $1";
     const TWICE: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM sessions s JOIN registrations r ON r.session_id = s.id \
         WHERE s.event_id = $1 AND r.status <> 'cancelled' GROUP BY r.attendee_id, r.session_id HAVING COUNT(*) > 1) twice";

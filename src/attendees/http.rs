@@ -135,6 +135,10 @@ async fn update(state: State, guard: Guard<OfAttendee, Manage>, if_match: IfMatc
     let edit = state.bookings.edit(move |tx| {
         let (if_match, patch) = (if_match.clone(), patch.clone());
         Box::pin(async move {
+            if patch.names("category") {
+                // Whoever is just joining a waitlist must be seen by it, or be judged by the new category.
+                seats::lock(tx, event_id).await?;
+            }
             let attendee = store::read_locked(tx, id).await?.ok_or_else(Problem::not_found)?;
             if_match.require(attendee.version)?;
             let current = attendee.form();

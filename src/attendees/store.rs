@@ -4,6 +4,7 @@ use super::model::{Attendee, Claimable};
 use crate::{
     clock::Timestamp,
     db::{BatchWrite, Bind, Columns, Db, Keyset, Result, Select, Sql, Tx, batch_select, batch_write},
+    idempotency,
     registrations::seats::Occupancy,
     text::contains,
 };
@@ -126,12 +127,18 @@ pub async fn change(tx: &mut Tx, attendee: &Attendee) -> Result<u64> {
 /// Writes an attendee without the person, and forgets the claim code.
 pub async fn erase(tx: &mut Tx, attendee: &Attendee) -> Result<()> {
     const ERASE: &str = "UPDATE attendees SET user_id = NULL, claim_hash = NULL, erased_at = $2 WHERE id = $1";
+    // What they did themselves stays in the journal, but not who they were.
+    const ANONYMOUS: &str = "UPDATE journal SET actor_id = NULL \
+        WHERE attendee_id = $1 AND actor_id = (SELECT user_id FROM attendees WHERE id = $1)";
+    tx.query(ANONYMOUS).bind(attendee.id).execute().await?;
+    idempotency::forget_about(tx, attendee.id).await?;
     change(tx, attendee).await?;
     tx.query(ERASE).bind(attendee.id).bind(attendee.erased_at).execute().await.map(drop)
 }
 
 /// Removes an attendee with their cancelled registrations, and answers how many rows that were.
 pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<u64> {
+    idempotency::forget_about(tx, id).await?;
     tx.query(DELETE).bind(id).execute().await
 }
 

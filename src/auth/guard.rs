@@ -219,6 +219,11 @@ impl<P, A> Guard<P, A> {
     pub fn sees_contacts(&self) -> bool {
         self.manages() && self.principal.key().is_none_or(|key| key.scopes.allow(Scope::AttendeesRead))
     }
+
+    /// Whether the caller may read who is registered, where they manage.
+    pub fn sees_registrations(&self) -> bool {
+        self.manages() && self.principal.key().is_none_or(|key| key.scopes.allow(Scope::RegistrationsRead))
+    }
 }
 
 impl<P: Place, A: Access> Guard<P, A> {

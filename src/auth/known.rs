@@ -57,7 +57,7 @@ impl Known {
         let since = self.db.changes().now();
         let Some(found) = guard::find::<P>(&self.db, named, principal).await? else { return Ok(None) };
         let (event, organisation) = (found.event_id, found.organisation_id);
-        let anybodys = Found { role: None, ..found.clone() };
+        let anybodys = Found { role: None, own: false, ..found.clone() };
         match Uuid::try_parse(named) {
             Ok(id) => self.by_id.put((P::PARAM, id), anybodys, event, since),
             Err(_) => self.by_slug.put(named.to_owned(), anybodys, event, since),

@@ -54,12 +54,14 @@ Refusals:
   with its place, as in /sessions/3/startsAt (sessions are counted from 0). For those
   who are registered the rules are those of the API: a session they have seats in is
   not removed, and its capacity not lowered below them without --if-overfull. What
-  happens to them is told, and written to the journal under the id of nobody (zeros).
+  happens to them is told, and written to the journal under the id of no user
+  (ffffffff-ffff-ffff-ffff-ffffffffffff).
 
 Servers:
   Postgres: nodes may run, and show the new programme within a second.
   SQLite: while a server owns the file an import is refused, with the line that has
-  the server do it. `--dry-run` and `plenary export` work beside it.
+  the server do it. `plenary export` works beside it, and so does `--dry-run`, though
+  bookings wait while it looks.
 
 Examples:
   What would change:
@@ -217,7 +219,7 @@ pub async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let access = if args.dry_run { Access::Beside } else { Access::Own };
     let db = open_existing(&config, access).await.map_err(|error| through_its_server(error, &args, syntax))?;
     let event_id = find(&db, &args.event).await?;
-    let actor = Actor { user_id: Uuid::nil(), organiser: true };
+    let actor = Actor { user_id: Uuid::max(), organiser: true };
     let put = Put { event_id, dry_run: args.dry_run, if_overfull: args.if_overfull.into(), actor };
     let done = put_into(&db, &config, put, document).await;
     db.close().await;

@@ -8,7 +8,7 @@
 mod store;
 mod sweep;
 
-pub use store::{Stored, add_all, find_all};
+pub use store::{Stored, add_all, find_all, forget_about};
 pub use sweep::{Sweeper, sweep};
 
 use crate::{
@@ -105,6 +105,11 @@ impl FromRequest for Once {
 }
 
 impl Once {
+    /// Whether the caller sent a key.
+    pub fn has_key(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Marks the key as under way on this node, until the claim is dropped. 409 if it is.
     ///
     /// Call it when the caller is known to be allowed what they ask, so that nobody is told what they no longer may know.

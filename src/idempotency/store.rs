@@ -91,6 +91,12 @@ pub(super) async fn forget(tx: &mut Tx, now: Timestamp, most: i64) -> Result<u64
     tx.query(FORGET).bind(oldest(now)).bind(most).execute().await
 }
 
+/// Forgets the answers that tell of somebody: an erased person must not come back in the answer to a repeat.
+pub async fn forget_about(tx: &mut Tx, id: Uuid) -> Result<()> {
+    const FORGET: &str = "DELETE FROM idempotency_keys WHERE body LIKE $1";
+    tx.query(FORGET).bind(format!("%{id}%")).execute().await.map(drop)
+}
+
 /// What was answered to each of these keys that was used. Deletes those that are too old.
 pub async fn find_all(tx: &mut Tx, scopes: &[&Scope], now: Timestamp) -> Result<HashMap<Scope, Stored>> {
     const FIND_ALL: Sql = batch_select!(

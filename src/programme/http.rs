@@ -71,6 +71,7 @@ async fn replace(
         if_overfull: choice.if_overfull.unwrap_or(IfOverfull::Refuse),
         actor: guard.acting(),
     };
-    let (changes, version) = put(&state, how, document, admit).await?;
+    let (mut changes, version) = put(&state, how, document, admit).await?;
+    changes.effects = changes.effects.seen_by(guard.sees_registrations());
     reply::changed(version, &changes)
 }

@@ -102,6 +102,17 @@ impl EffectsView {
     }
 }
 
+impl EffectsView {
+    /// As somebody sees it: without the right to read registrations only how many they are, not whose.
+    pub fn seen_by(mut self, sees_registrations: bool) -> Self {
+        if !sees_registrations {
+            self.changes.clear();
+            self.clashes.clear();
+        }
+        self
+    }
+}
+
 impl From<SessionState> for SeatsView {
     fn from(session: SessionState) -> Self {
         let SessionState { id, code, seats_limit, seats_taken, seats_over, waitlisted, .. } = session;

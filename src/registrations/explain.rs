@@ -3,7 +3,7 @@
 use super::{
     decide::{self, Reason, World},
     engine::{self, Wanted},
-    model::{Registration, Status},
+    model::{Command, Registration, Status},
     store::{self, Counts},
 };
 use crate::{
@@ -81,8 +81,8 @@ struct Read {
 }
 
 pub(super) async fn explain(request: HttpRequest, state: State, guard: Guard<OfSession, Manage>, Params(about): Params<About>) -> Reply {
-    // What is due is no reason.
-    state.watch.settle().await?;
+    // What is due here is no reason.
+    state.bookings.settle(Command::Settle { session_id: guard.id(), marks: Vec::new() }).await?;
     let (session_id, event_id, now) = (guard.id(), guard.event_id(), state.clock.now());
     if let Some(attendee_id) = about.attendee_id {
         let link = store::attendee_link(&state.db, attendee_id).await?;

@@ -141,7 +141,8 @@ async fn create(state: State, caller: SignedIn, once: Once, Params(path): Params
         return Err(Problem::forbidden());
     }
     let (who, organiser) = whom(&state, caller, body.attendee_id, found.as_ref()).await?;
-    let plain = found.is_none() && matches!(who, Who::Caller { .. });
+    // Who sends a key may have been answered before.
+    let plain = found.is_none() && matches!(who, Who::Caller { .. }) && !once.has_key();
     if plain && state.bookings.is_full_for(path.session, caller.id, body.if_full, state.clock.now()) {
         return Err(Refusal::Full(path.session).into());
     }

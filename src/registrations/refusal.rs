@@ -129,16 +129,18 @@ impl From<Refusal> for Problem {
             Refusal::Closed(None) => Self::new(Code::BookingClosed, "Booking is over: the event is archived."),
             Refusal::Closed(Some(at)) => Self::new(Code::BookingClosed, format!("Booking closed at {at}.")).with("closesAt", at),
             Refusal::LimitReached(limit) => limit_reached(&limit),
-            Refusal::Full(session_id) => Self::new(Code::SessionFull, "All seats are taken.").with("sessionId", session_id),
+            Refusal::Full(session_id) => {
+                Self::new(Code::SessionFull, "No seat is free for you: all are taken, or held for others.").with("sessionId", session_id)
+            }
             Refusal::WaitlistFull(session_id) => {
-                Self::new(Code::WaitlistFull, "All seats are taken, and so are all places on the waitlist.").with("sessionId", session_id)
+                Self::new(Code::WaitlistFull, "No seat is free for you, and no place on the waitlist.").with("sessionId", session_id)
             }
             Refusal::TimeConflict(clash) => {
                 let Clash { code, starts_at, ends_at, .. } = &*clash;
                 Self::new(Code::TimeConflict, format!("There is a seat in {code} already, from {starts_at} to {ends_at}."))
                     .with("clash", &*clash)
             }
-            Refusal::OfferExpired => Self::new(Code::OfferExpired, "The seat was not taken in time, and went to the next."),
+            Refusal::OfferExpired => Self::new(Code::OfferExpired, "The offer was not accepted in time; the seat is no longer held."),
             Refusal::NotOffered(status) => {
                 Self::new(Code::NotOffered, format!("No seat is offered: the registration is {}.", status.as_str()))
                     .with("registrationStatus", status)

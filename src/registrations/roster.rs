@@ -35,9 +35,9 @@ pub struct RosterParams {
 }
 
 impl RosterParams {
-    fn within(self, scope: Scope, now: Timestamp) -> RosterFilter {
+    fn within(self, scope: Scope, now: Timestamp, contacts: bool) -> RosterFilter {
         let Self { status, attendee_id, q } = self;
-        RosterFilter { scope, status, attendee_id, q, now }
+        RosterFilter { scope, status, attendee_id, q, contacts, now }
     }
 }
 
@@ -52,7 +52,7 @@ pub async fn of_session(
 ) -> Reply {
     let layout = wanted.layout(&request, &columns::OF_SESSION)?;
     let roster = Roster {
-        filter: params.within(Scope::Session(guard.id()), state.clock.now()),
+        filter: params.within(Scope::Session(guard.id()), state.clock.now(), guard.sees_contacts()),
         order: Order::of(&page, "seq"),
         contacts: guard.sees_contacts(),
     };
@@ -79,7 +79,7 @@ pub async fn of_event(
 ) -> Reply {
     let layout = wanted.layout(&request, &columns::OF_EVENT)?;
     let roster = Roster {
-        filter: params.within(Scope::Event(guard.id()), state.clock.now()),
+        filter: params.within(Scope::Event(guard.id()), state.clock.now(), guard.sees_contacts()),
         order: Order::of(&page, "session"),
         contacts: guard.sees_contacts(),
     };
@@ -215,7 +215,7 @@ impl Roster {
 
     async fn file(self, state: &State, layout: Layout, suffix: &str, exported: Exported) -> Reply {
         // A file has what is written: offers whose time is over are ended first.
-        state.watch.settle().await?;
+        state.watch.step().await?;
         let event = events::store::find(&state.db, exported.event_id).await?.ok_or_else(Problem::not_found)?;
         let listing = self.listing(state.db.dialect(), &layout);
         let name = format!("{}{suffix}-registrations", event.slug);

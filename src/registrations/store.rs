@@ -168,6 +168,8 @@ pub struct RosterFilter {
     pub attendee_id: Option<Uuid>,
     /// Only attendees that are found by this text.
     pub q: Option<String>,
+    /// Whether the text is looked for in what only some see: addresses and references. Else by whom it finds it tells them.
+    pub contacts: bool,
     /// The time at which it is asked.
     pub now: Timestamp,
 }
@@ -182,7 +184,14 @@ impl RosterFilter {
         };
         with_status(select, self.status, self.now)
             .and_some("r.attendee_id = {}", self.attendee_id)
-            .and_some("a.search_text LIKE {} ESCAPE '\\'", self.q.as_deref().map(text::contains))
+            .and_some(self.found_in(), self.q.as_deref().map(text::contains))
+    }
+
+    fn found_in(&self) -> &'static str {
+        match self.contacts {
+            true => "a.search_text LIKE {} ESCAPE '\\'",
+            false => "a.sort_key LIKE {} ESCAPE '\\'",
+        }
     }
 }
 

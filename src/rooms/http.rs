@@ -32,6 +32,7 @@ pub fn routes(registrar: &mut Registrar) {
 /// from the room.
 async fn update(state: State, guard: Guard<OfRoom, Manage>, if_match: IfMatch, Params(choices): Params<Choices>, patch: Patch) -> Reply {
     let (event_id, id, actor, now) = (guard.event_id(), guard.id(), guard.acting(), state.clock.now());
+    let sees_registrations = guard.sees_registrations();
     let edit = state.bookings.edit_or_preview(choices.preview, move |tx| {
         let (if_match, patch) = (if_match.clone(), patch.clone());
         Box::pin(async move {
@@ -53,7 +54,7 @@ async fn update(state: State, guard: Guard<OfRoom, Manage>, if_match: IfMatch, P
     });
     let Edited { value: room, effects } = edit.await?;
     match choices.preview {
-        true => reply::changed(room.common.version, &EffectsView::of(effects, Vec::new())),
+        true => reply::changed(room.common.version, &EffectsView::of(effects, Vec::new()).seen_by(sees_registrations)),
         false => reply::changed(room.common.version, &room),
     }
 }

@@ -203,13 +203,14 @@ async fn insert(tx: &mut Tx, event_id: Uuid, id: Uuid, form: SessionForm, now: T
 
 async fn update(state: State, guard: Guard<OfSession, Manage>, if_match: IfMatch, Params(choices): Params<Choices>, patch: Patch) -> Reply {
     let change = Change { session_id: guard.id(), event_id: guard.event_id(), choices, actor: guard.acting(), now: state.clock.now() };
+    let sees_registrations = guard.sees_registrations();
     let edit = state.bookings.edit_or_preview(choices.preview, move |tx| {
         let (change, if_match, patch) = (change.clone(), if_match.clone(), patch.clone());
         Box::pin(async move { change.run(tx, Some(&if_match), move |current| patch.onto(current)).await })
     });
     let Edited { value: Changed { session, clashes }, effects } = edit.await?;
     match choices.preview {
-        true => reply::changed(session.row.version, &EffectsView::of(effects, clashes)),
+        true => reply::changed(session.row.version, &EffectsView::of(effects, clashes).seen_by(sees_registrations)),
         false => reply::changed(session.row.version, &SessionView::from(session)),
     }
 }

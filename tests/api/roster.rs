@@ -84,7 +84,12 @@ on_both! { async fn a_roster_is_for_the_staff_and_its_contacts_for_organisers(ap
         assert_eq!(seen.json["items"][0]["attendee"]["externalReference"], Value::Null);
         let csv = app.get(&path).token(&user.token).header("Accept", "text/csv").send().await.expect(200);
         assert!(!csv.text.contains("zoe@example.org") && !csv.text.contains("T-3"));
+        // Nor is it told by what is found: only names are looked through.
+        for (q, found) in [("zoe@example.org", 0), ("T-3", 0), ("berg", 1)] {
+            assert_eq!(names(&app.get(format!("{path}?q={q}")).token(&user.token).send().await.expect(200)).len(), found, "{q}");
+        }
     }
+    assert_eq!(names(&app.get(format!("{path}?q=zoe@example.org")).token(&anna.token).send().await.expect(200)).len(), 1);
 } }
 
 on_both! { async fn the_csv_is_whole_safe_and_named_by_the_server(app: App) {

@@ -108,7 +108,7 @@ impl Batch {
         let session = self.session(booking.session_id)?;
         let rules = self.world.rules(session)?;
         published(rules, session)?;
-        let person = Person { attendee_id: attendee, leaving: Some(held) };
+        let person = Person { attendee_id: attendee, leaving: &[held] };
         self.may_have(session, rules, person, booking)?;
         let beyond = match self.room(session, attendee, nobody_waits, Some(IfFull::Reject)) {
             _ if status == Status::Offered => false,
@@ -187,7 +187,7 @@ impl Batch {
             updated_at: now,
             cancelled_at: None,
         });
-        self.journal(id, kind, Some(actor.user_id), details);
+        self.journal(id, kind, Some(actor.user_id), with_priority(details, priority));
         if room != Room::Line {
             self.gained(id);
         }
@@ -210,6 +210,16 @@ impl Batch {
         }
         Ok(self.outcome(id, false, None))
     }
+}
+
+/// What the journal keeps of a new registration's priority: with it, who stood where can be told from the journal alone.
+fn with_priority(details: Option<serde_json::Value>, priority: i64) -> Option<serde_json::Value> {
+    if priority == 0 {
+        return details;
+    }
+    let mut details = details.unwrap_or_else(|| json!({}));
+    details["priority"] = json!(priority);
+    Some(details)
 }
 
 /// What the journal keeps of rules that were passed over.

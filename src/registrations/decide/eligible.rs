@@ -2,7 +2,8 @@
 
 use super::world::{EventRules, SessionState, Slot, World};
 use crate::{
-    events::model::Overlap,
+    clock::Timestamp,
+    events::model::{OnClash, Overlap},
     registrations::{
         model::{Registration, Status},
         refusal::{Clash, Limit, Refusal},
@@ -15,17 +16,17 @@ const MICROS_PER_MINUTE: i64 = 60_000_000;
 
 /// An attendee and what they are about to give up: it counts towards no limit and clashes with nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Person {
+pub struct Person<'l> {
     /// The attendee.
     pub attendee_id: Uuid,
-    /// The registration that they are about to give up.
-    pub leaving: Option<Uuid>,
+    /// The registrations that they are about to give up.
+    pub leaving: &'l [Uuid],
 }
 
-impl Person {
+impl Person<'_> {
     /// Who gives nothing up.
     pub fn of(attendee_id: Uuid) -> Self {
-        Self { attendee_id, leaving: None }
+        Self { attendee_id, leaving: &[] }
     }
 }
 
@@ -40,7 +41,7 @@ impl World {
     /// The seats that an attendee keeps; `None` if they were not loaded.
     fn seats_of(&self, person: Person) -> Option<impl Iterator<Item = (&Registration, &Slot)>> {
         let all = self.all_of(person.attendee_id)?;
-        let kept = all.filter(move |held| held.status == Status::Confirmed && Some(held.id) != person.leaving);
+        let kept = all.filter(move |held| held.status == Status::Confirmed && !person.leaving.contains(&held.id));
         Some(kept.filter_map(|held| Some((held, self.slots.get(&held.session_id)?))))
     }
 
@@ -53,7 +54,7 @@ impl World {
             return reached(most, None);
         }
         let Some(most) = rules.max_sessions_per_day else { return Ok(()) };
-        let day_of = |at: crate::clock::Timestamp| rules.time_zone.as_jiff().to_datetime(at.to_jiff()).date();
+        let day_of = |at: Timestamp| rules.time_zone.as_jiff().to_datetime(at.to_jiff()).date();
         let day = day_of(session.starts_at);
         let that_day = others.iter().filter(|slot| day_of(slot.starts_at) == day).count() as i64;
         if that_day >= most { reached(most, Some(day)) } else { Ok(()) }
@@ -70,6 +71,21 @@ impl World {
             seats.filter(|(_, other)| overlap(slot, other, rules.overlap_buffer_minutes)).map(|(held, other)| (held.id, other)).collect();
         clashing.sort_by_key(|(id, other)| (other.starts_at, *id));
         clashing
+    }
+
+    /// The seats that an attendee gives up for one in a session they wait for, where the event says `swap`: all at its
+    /// hours, or none if one of those sessions has begun or they have checked in there.
+    pub(super) fn given_up(&self, session: &SessionState, attendee_id: Uuid, now: Timestamp) -> Vec<Uuid> {
+        let Ok(rules) = self.rules(session) else { return Vec::new() };
+        if rules.on_promotion_clash == OnClash::Skip {
+            return Vec::new();
+        }
+        let clashes = self.clashes(rules, session, Person::of(attendee_id));
+        let free = |id: &Uuid| self.registration(*id).is_some_and(|held| held.checked_in_at.is_none());
+        match clashes.iter().all(|(id, slot)| free(id) && now < slot.starts_at) {
+            true => clashes.into_iter().map(|(id, _)| id).collect(),
+            false => Vec::new(),
+        }
     }
 
     /// Refuses a session at whose hours the attendee has a seat.

@@ -37,7 +37,8 @@ pub fn explain(world: &World, session_id: Uuid, attendee_id: Uuid, held: Option<
         return Explanation { free: 0, reasons: vec![Reason::Refused(Refusal::NotFound)] };
     };
     let free = world.free_for(session, world.category(attendee_id), now);
-    let person = Person { attendee_id, leaving: held.map(|held| held.id) };
+    let leaving: Vec<Uuid> = held.map(|held| held.id).into_iter().chain(world.given_up(session, attendee_id, now)).collect();
+    let person = Person { attendee_id, leaving: &leaving };
     let mut reasons: Vec<Reason> = refusals(world, session, person, now).into_iter().map(Reason::Refused).collect();
     if free <= 0 {
         reasons.push(Reason::Refused(Refusal::Full(session_id)));

@@ -40,7 +40,7 @@ impl Batch {
         }
         self.may_leave(registration, actor)?;
         let attendee_id = registration.attendee_id;
-        let person = Person { attendee_id, leaving: Some(id) };
+        let person = Person { attendee_id, leaving: &[id] };
         let booking = Booking {
             registration_id: new_id,
             session_id: to,

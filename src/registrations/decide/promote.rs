@@ -3,7 +3,7 @@
 use super::{Batch, ChangeKind, Needs, Round, eligible::Person, world::SessionState};
 use crate::{
     clock::Timestamp,
-    events::model::{EventStatus, OnClash},
+    events::model::EventStatus,
     registrations::{
         model::{CancelReason, Place, Registration, Status},
         refusal::Refusal,
@@ -161,21 +161,11 @@ impl Batch {
     pub(super) fn makes_room(&self, session_id: Uuid, attendee_id: Uuid) -> Result<Vec<Uuid>, Refusal> {
         let session = self.session(session_id)?;
         let rules = self.world.rules(session)?;
-        let person = Person::of(attendee_id);
         self.world.entitled(session, attendee_id)?;
-        let clashes = self.world.clashes(rules, session, person);
-        let given_up = |(id, slot): &(Uuid, &super::Slot)| {
-            let checked_in = self.world.registration(*id).is_none_or(|held| held.checked_in_at.is_some());
-            !checked_in && self.now < slot.starts_at
-        };
-        if rules.on_promotion_clash == OnClash::Skip || !clashes.iter().all(given_up) {
-            self.world.without_clash(rules, session, person)?;
-        }
-        let swapped: Vec<Uuid> = clashes.into_iter().map(|(id, _)| id).collect();
-        // One seat for another: no limit is nearer than before.
-        if swapped.is_empty() {
-            self.world.within_limits(rules, session, person)?;
-        }
+        let swapped = self.world.given_up(session, attendee_id, self.now);
+        let person = Person { attendee_id, leaving: &swapped };
+        self.world.without_clash(rules, session, person)?;
+        self.world.within_limits(rules, session, person)?;
         Ok(swapped)
     }
 

@@ -16,7 +16,8 @@ impl Batch {
     /// the organiser says what becomes of them; more seats, or a released pool, go to who waits.
     pub(super) fn refit(&mut self, session_id: Uuid, if_overfull: IfOverfull, actor: Actor) -> Result<(), Refusal> {
         self.shorten_offers(session_id, actor)?;
-        self.settle(session_id);
+        // Nobody is promoted before the number of seats is the new one.
+        self.expire(session_id);
         let session = self.session(session_id)?;
         let (before, limit) = (session.seats_limit, session.capacity);
         if before != limit {

@@ -371,8 +371,10 @@ impl World {
         let after = held.registration.clone();
         self.count(&before, -1);
         self.count(&after, 1);
-        if before.status == Status::Waitlisted {
-            self.lines.entry(before.session_id).or_default().waiting.remove(&before.place());
+        if before.status == Status::Waitlisted
+            && let Some(line) = self.lines.get_mut(&before.session_id)
+        {
+            line.waiting.remove(&before.place());
         }
         self.queue(&after);
         if before.is_active() && !after.is_active() {
@@ -383,10 +385,12 @@ impl World {
         }
     }
 
-    /// Puts one who waits in line.
+    /// Puts one who waits in line. A line that was not read stays unknown: others may stand before them.
     fn queue(&mut self, registration: &Registration) {
-        if registration.status == Status::Waitlisted {
-            self.lines.entry(registration.session_id).or_default().waiting.insert(registration.place(), registration.id);
+        if registration.status == Status::Waitlisted
+            && let Some(line) = self.lines.get_mut(&registration.session_id)
+        {
+            line.waiting.insert(registration.place(), registration.id);
         }
     }
 

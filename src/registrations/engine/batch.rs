@@ -7,7 +7,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    db::{Error, is_foreign_key_violation, is_transient, is_unique_violation},
+    db::{Error, is_foreign_key_violation, is_transient, is_unavailable, is_unique_violation},
     error::{Code, Problem},
     registrations::{
         decide::{Decided, Round},
@@ -38,7 +38,9 @@ pub async fn run(workshop: &Workshop, asked: Vec<Asked>) {
     let batch = Arc::new(Batch { commands, keys });
     let results = match attempt(workshop, &batch).await {
         Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
-        Err(failure) if answers.len() == 1 || failure.unknown => answers.iter().map(|_| Err(failure.problem())).collect(),
+        Err(failure) if answers.len() == 1 || failure.unknown || is_unavailable(&failure.error) => {
+            answers.iter().map(|_| Err(failure.problem())).collect()
+        }
         Err(failure) => {
             tracing::error!(error = %failure.error, commands = answers.len(), "a batch failed; its commands are run one by one");
             let mut results: Vec<Answered> = Vec::with_capacity(answers.len());
@@ -90,12 +92,10 @@ impl Failure {
         if self.unknown || is_transient(&self.error) {
             return Problem::new(Code::Unavailable, "It is not known whether this was done. Ask again: repeating it does no harm.");
         }
-        match &self.error {
-            Error::PoolTimedOut | Error::PoolClosed | Error::Io(_) => {
-                Problem::new(Code::Unavailable, "The database does not answer. Try again.")
-            }
-            error => Problem::internal(error),
+        if is_unavailable(&self.error) {
+            return Problem::new(Code::Unavailable, "The database does not answer. Nothing was changed; try again.");
         }
+        Problem::internal(&self.error)
     }
 }
 

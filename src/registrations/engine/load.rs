@@ -1,6 +1,6 @@
 //! Reading what a batch is decided by: a handful of statements, whatever its size.
 
-use super::wanted::{ALL_HEADS, Wanted};
+use super::wanted::{ALL_HEADS, Wanted, Whom};
 use crate::{
     clock::Timestamp,
     db::{Answers, Columns, Dialect, Result, Sql, Tx, batch_select},
@@ -180,7 +180,7 @@ impl Held {
 /// Reads what is wanted, about `now`. With `lock` nothing of it changes until the transaction ends.
 pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> Result<World> {
     let lock = lock && tx.dialect() == Dialect::Postgres;
-    let mut loader = Loader { tx, wanted, lock, world: World::default(), people: BTreeSet::new() };
+    let mut loader = Loader { tx, wanted, lock, world: World::default(), found: BTreeSet::new() };
     let mut named = loader.named().await?;
     let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
     if lock {
@@ -189,8 +189,13 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
         // Again: only the session and the attendee of a registration never change.
         named = loader.named().await?;
     }
-    loader.known(&sessions, &named).await?;
+    let mut people = wanted.people(&named);
+    // Whoever is locked is locked in one order, with those that turn up.
+    let at_once = if lock { BTreeSet::new() } else { std::mem::take(&mut people) };
+    loader.sessions(&sessions, &at_once).await?;
     loader.found(&named, now).await?;
+    people.extend(loader.found.iter().filter(|id| !loader.world.knows(**id)).copied().map(Whom::Attendee));
+    loader.people(&people).await?;
     named.into_iter().for_each(|registration| loader.world.add_registration(registration));
     loader.pools(now).await?;
     Ok(loader.world)
@@ -202,14 +207,7 @@ struct Loader<'t> {
     lock: bool,
     world: World,
     /// The attendees of registrations that turned up.
-    people: BTreeSet<Uuid>,
-}
-
-/// Whom a row of the input means: an attendee, or who a user is at the event of a session.
-#[derive(Clone, Copy)]
-enum Person {
-    Attendee(Uuid),
-    Caller { user_id: Uuid, session_id: Uuid },
+    found: BTreeSet<Uuid>,
 }
 
 impl Loader<'_> {
@@ -221,16 +219,12 @@ impl Loader<'_> {
         self.tx.batch(NAMED, Columns::new().ids(self.wanted.registrations.iter().copied())).await
     }
 
-    /// What is known beforehand to matter: sessions with their events, and people with all they have.
-    async fn known(&mut self, sessions: &BTreeSet<Uuid>, named: &[Registration]) -> Result<()> {
-        let attendees = self.wanted.attendees.iter().copied().chain(named.iter().map(|named| named.attendee_id));
-        let attendees: BTreeSet<Uuid> = attendees.collect();
-        let callers = self.wanted.callers.iter().map(|(user_id, session_id)| Person::Caller { user_id: *user_id, session_id: *session_id });
-        let people: Vec<Person> = attendees.iter().copied().map(Person::Attendee).chain(callers).collect();
+    /// Sessions with their events, and people with all they have.
+    async fn sessions(&mut self, sessions: &BTreeSet<Uuid>, people: &BTreeSet<Whom>) -> Result<()> {
         let sessions = || Columns::new().ids(sessions.iter().copied());
         let mut reads = vec![(SESSIONS, sessions()), (EVENTS, sessions())];
         if !people.is_empty() {
-            reads.extend(self.people_with_theirs(&people));
+            reads.extend(self.people_with_theirs(people));
         }
         let mut answers = self.tx.batch_all(reads).await?;
         answers.take::<SessionState>()?.into_iter().for_each(|session| self.world.add_session(session));
@@ -241,10 +235,18 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn people_with_theirs(&self, people: &[Person]) -> [(Sql, Columns); 2] {
+    async fn people(&mut self, people: &BTreeSet<Whom>) -> Result<()> {
+        if people.is_empty() {
+            return Ok(());
+        }
+        let mut answers = self.tx.batch_all(self.people_with_theirs(people).into()).await?;
+        self.add_people(&mut answers)
+    }
+
+    fn people_with_theirs(&self, people: &BTreeSet<Whom>) -> [(Sql, Columns); 2] {
         let input = || {
-            let column = |pick: fn(&Person) -> Option<Uuid>| people.iter().map(pick).collect::<Vec<_>>();
-            Columns::new().ids(column(Person::attendee)).ids(column(Person::user)).ids(column(Person::session))
+            let column = |pick: fn(&Whom) -> Option<Uuid>| people.iter().map(pick).collect::<Vec<_>>();
+            Columns::new().ids(column(Whom::attendee)).ids(column(Whom::user)).ids(column(Whom::session))
         };
         [(if self.lock { ATTENDEES_LOCKED } else { ATTENDEES }, input()), (HELD, input())]
     }
@@ -268,7 +270,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// What turns up in the sessions: who has or awaits a seat, as many as the commands may concern, with all they have.
+    /// What turns up in the sessions: who has or awaits a seat, as many as the commands may concern.
     async fn found(&mut self, named: &[Registration], now: Timestamp) -> Result<()> {
         let due = self.world.sessions().filter(|session| session.due_at.is_some_and(|due| due <= now)).map(|session| session.id);
         let offers: Vec<Uuid> = self.wanted.offers.iter().copied().chain(due).collect();
@@ -276,14 +278,7 @@ impl Loader<'_> {
         let whole: Vec<Uuid> = self.wanted.whole.iter().copied().collect();
         self.all(WHOLE, whole, World::has_all_in).await?;
         let lines = self.wanted.heads(self.world.sessions(), named);
-        self.lines(&lines).await?;
-        let people: Vec<Person> = self.people.iter().filter(|id| !self.world.knows(**id)).copied().map(Person::Attendee).collect();
-        if people.is_empty() {
-            return Ok(());
-        }
-        let reads = self.people_with_theirs(&people).into();
-        let mut answers = self.tx.batch_all(reads).await?;
-        self.add_people(&mut answers)
+        self.lines(&lines).await
     }
 
     /// Registrations of sessions, all of a kind.
@@ -292,7 +287,7 @@ impl Loader<'_> {
             return Ok(());
         }
         for registration in self.tx.batch::<Registration>(which, Columns::new().ids(sessions.iter().copied())).await? {
-            self.people.insert(registration.attendee_id);
+            self.found.insert(registration.attendee_id);
             self.world.add_registration(registration);
         }
         sessions.into_iter().for_each(|session_id| complete(&mut self.world, session_id));
@@ -313,7 +308,7 @@ impl Loader<'_> {
     async fn heads(&mut self, sessions: Vec<Uuid>, most: i64) -> Result<()> {
         let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::new();
         for registration in self.tx.batch_up_to::<Registration>(LINES, Columns::new().ids(sessions.iter().copied()), most).await? {
-            self.people.insert(registration.attendee_id);
+            self.found.insert(registration.attendee_id);
             heads.entry(registration.session_id).or_default().push(registration);
         }
         for session_id in sessions {
@@ -336,28 +331,5 @@ impl Loader<'_> {
         let counted: Vec<CategorySeats> = self.tx.batch(CATEGORY_SEATS, input).await?;
         counted.into_iter().for_each(|seats| self.world.add_category_seats(seats));
         Ok(())
-    }
-}
-
-impl Person {
-    fn attendee(&self) -> Option<Uuid> {
-        match self {
-            Self::Attendee(id) => Some(*id),
-            Self::Caller { .. } => None,
-        }
-    }
-
-    fn user(&self) -> Option<Uuid> {
-        match self {
-            Self::Attendee(_) => None,
-            Self::Caller { user_id, .. } => Some(*user_id),
-        }
-    }
-
-    fn session(&self) -> Option<Uuid> {
-        match self {
-            Self::Attendee(_) => None,
-            Self::Caller { session_id, .. } => Some(*session_id),
-        }
     }
 }

@@ -39,6 +39,36 @@ pub struct Wanted {
     refitted: BTreeSet<Uuid>,
 }
 
+/// Whom a row of the input means: an attendee, or who a user is at the event of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whom {
+    Attendee(Uuid),
+    Caller { user_id: Uuid, session_id: Uuid },
+}
+
+impl Whom {
+    pub(super) fn attendee(&self) -> Option<Uuid> {
+        match self {
+            Self::Attendee(id) => Some(*id),
+            Self::Caller { .. } => None,
+        }
+    }
+
+    pub(super) fn user(&self) -> Option<Uuid> {
+        match self {
+            Self::Attendee(_) => None,
+            Self::Caller { user_id, .. } => Some(*user_id),
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<Uuid> {
+        match self {
+            Self::Attendee(_) => None,
+            Self::Caller { session_id, .. } => Some(*session_id),
+        }
+    }
+}
+
 impl Wanted {
     /// What these commands are about.
     pub fn of(commands: &[Command]) -> Self {
@@ -108,6 +138,13 @@ impl Wanted {
     fn leave(&mut self, registration_id: Uuid) {
         self.registrations.insert(registration_id);
         self.leaving.push(registration_id);
+    }
+
+    /// Whose registrations matter, as far as is known beforehand. `named` are the registrations that were named.
+    pub(super) fn people(&self, named: &[Registration]) -> BTreeSet<Whom> {
+        let attendees = self.attendees.iter().copied().chain(named.iter().map(|named| named.attendee_id)).map(Whom::Attendee);
+        let callers = self.callers.iter().map(|(user_id, session_id)| Whom::Caller { user_id: *user_id, session_id: *session_id });
+        attendees.chain(callers).collect()
     }
 
     /// Adds what deciding found missing.

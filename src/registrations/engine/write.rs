@@ -207,6 +207,9 @@ async fn add_attendees(tx: &mut Tx, attendees: &[(Uuid, Uuid, Uuid)], now: Times
     let ids: BTreeSet<Uuid> = attendees.iter().map(|(_, _, user_id)| *user_id).collect();
     let users: Vec<UserName> = tx.batch(USERS, Columns::new().ids(ids)).await?;
     let users: HashMap<Uuid, UserName> = users.into_iter().map(|user| (user.id, user)).collect();
+    // In one order on all nodes: two that add the same people wait for each other, and not in a circle.
+    let mut attendees = attendees.to_vec();
+    attendees.sort_by_key(|(_, event_id, user_id)| (*event_id, *user_id));
     let rows: Vec<Attendee> = attendees.iter().filter_map(|(id, event, user)| Some(users.get(user)?.attendee(*id, *event, now))).collect();
     let input = Columns::new()
         .ids(rows.iter().map(|row| row.id))

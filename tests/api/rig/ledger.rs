@@ -73,7 +73,7 @@ impl Ledger {
         let rows: Vec<Row> = pages(front, venue, &format!("/v1/events/{event}/registrations")).await;
         let rows: BTreeMap<Uuid, Registration> = rows.into_iter().map(|row| (row.id, row.into())).collect();
         let journal: Vec<JournalRow> = pages(front, venue, &format!("/v1/events/{event}/journal")).await;
-        let journal = entries(journal, &rows);
+        let journal = entries(journal);
         const COUNTERS: &str = "SELECT t.session_id, t.seats_limit, t.seats_taken, t.seats_over, t.waitlisted, t.last_seq, t.last_change \
             FROM session_seats t JOIN sessions s ON s.id = t.session_id WHERE s.event_id = $1";
         let counters = db.query(COUNTERS).bind(event).all().await.expect("the counters");
@@ -95,18 +95,10 @@ async fn pages<T: DeserializeOwned>(front: &Front, venue: &Venue, path: &str) ->
     }
 }
 
-/// The entries about registrations and seats, with the priority that each new registration came with: the one its first
-/// change was from, else the one it still has.
-fn entries(journal: Vec<JournalRow>, rows: &BTreeMap<Uuid, Registration>) -> Vec<Entry> {
-    let mut first: BTreeMap<Uuid, i64> = BTreeMap::new();
-    for entry in journal.iter().filter(|entry| entry.kind == ChangeKind::Prioritised.as_str()) {
-        if let (Some(id), Some(from)) = (entry.registration_id, entry.details["from"].as_i64()) {
-            first.entry(id).or_insert(from);
-        }
-    }
+/// The entries about registrations and seats.
+fn entries(journal: Vec<JournalRow>) -> Vec<Entry> {
     let entry = |row: JournalRow| {
         let kind: ChangeKind = row.kind.parse().ok()?;
-        let priority = row.registration_id.and_then(|id| first.get(&id).copied().or(rows.get(&id).map(|row| row.priority)));
         Some(Entry {
             session_id: row.session_id?,
             change: row.change?,
@@ -115,8 +107,8 @@ fn entries(journal: Vec<JournalRow>, rows: &BTreeMap<Uuid, Registration>) -> Vec
             attendee_id: row.attendee_id,
             actor_id: row.actor_id,
             at: row.at,
+            priority: row.details["priority"].as_i64().unwrap_or_default(),
             details: row.details,
-            priority: priority.unwrap_or_default(),
         })
     };
     journal.into_iter().filter_map(entry).collect()

@@ -162,6 +162,20 @@ on_both! {
         scene.end().await;
     }
 
+    async fn nobody_swaps_beyond_a_limit(app: App) {
+        let scene = Scene::new(app, json!({ "onPromotionClash": "swap" })).await;
+        let ada = scene.person().await;
+        let (noon, evening) =
+            (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "18:00-19:00", json!({})).await);
+        let wanted = scene.session("C", "12:30-13:30", json!({})).await;
+        let taken = scene.somebody_in(&wanted).await;
+        let (seat, other, waits) = (scene.seat(&noon, &ada).await, scene.seat(&evening, &ada).await, scene.wait(&wanted, &ada).await);
+        scene.rules(json!({ "maxSessions": 1 })).await;
+        scene.cancel(&taken).await;
+        assert_eq!(scene.states([&seat, &other, &waits]).await, ["confirmed", "confirmed", "waitlisted 1"]);
+        scene.end().await;
+    }
+
     async fn somebody_is_swapped_out_and_free_for_a_third(app: App) {
         let scene = Scene::new(app, json!({ "onPromotionClash": "swap", "maxSessions": 2 })).await;
         // Ada has two seats, waits for a third as the limit keeps her from it, and swaps both for one that overlaps them.

@@ -1,6 +1,7 @@
 //! More seats, fewer seats, and another room.
 
 use super::*;
+use crate::api_keys::{key, secret};
 
 impl Scene {
     /// So many people with a seat, in order.
@@ -31,6 +32,37 @@ impl Scene {
 }
 
 on_both! {
+    async fn seats_that_go_with_their_pool_are_given_to_nobody_on_the_way(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let pools = json!([{ "category": "expert", "seats": 1 }]);
+        let session = scene.session("A", "12:00-13:00", json!({ "capacity": 2, "pools": pools })).await;
+        let [seat] = scene.seated(&session).await;
+        let [waits] = scene.waiting(&session).await;
+        scene.edit(&session, json!({ "capacity": 1, "pools": [] })).await;
+        assert_eq!(scene.states([&seat, &waits]).await, ["confirmed", "waitlisted 1"]);
+        scene.end().await;
+    }
+
+    async fn a_program_that_may_not_read_who_is_registered_is_told_only_how_many(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let (one, other) = (scene.session("A", "12:00-13:00", json!({})).await, scene.session("B", "14:00-15:00", json!({})).await);
+        let ada = scene.person().await;
+        scene.seat(&one, &ada).await;
+        scene.seat(&other, &ada).await;
+        let [waits] = scene.waiting(&one).await;
+        let edit = json!({ "startsAt": "2026-03-11T14:00:00Z", "endsAt": "2026-03-11T15:00:00Z", "capacity": 2 });
+        for (scopes, named) in [(&["programme:write"][..], 0), (&["programme:write", "registrations:read"][..], 1)] {
+            let key = key(&scene.app, &scene.anna, &scene.event["organisationId"], scopes).await;
+            let preview = scene.app.patch(format!("/v1/sessions/{}?preview=true", one.as_id())).token(secret(&key));
+            let told = preview.if_match("*").merge(&edit).send().await.expect(200).json;
+            assert_eq!((&told["clashCount"], told["clashes"].as_array().unwrap().len()), (&json!(1), named), "{told}");
+            assert_eq!(told["changes"].as_array().unwrap().is_empty(), named == 0, "{told}");
+            assert_eq!(told["changeCount"], 2);
+        }
+        assert_eq!(scene.state(&waits).await, "waitlisted 1");
+        scene.end().await;
+    }
+
     async fn more_seats_go_to_who_waits_in_order(app: App) {
         let scene = Scene::new(app, json!({})).await;
         let session = scene.session("A", "12:00-13:00", json!({})).await;

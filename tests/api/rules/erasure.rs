@@ -64,6 +64,25 @@ on_both! {
         scene.end().await;
     }
 
+    async fn they_do_not_come_back_in_the_answer_to_a_repeat_nor_in_the_journal(app: App) {
+        let scene = Scene::new(app, json!({})).await;
+        let session = scene.session("A", "12:00-13:00", json!({ "capacity": 2 })).await;
+        let add = format!("/v1/events/{}/attendees", scene.event.as_id());
+        let person = json!({ "name": "Erase Me", "email": "erase@example.org" });
+        let add = scene.app.post(add).token(&scene.anna.token).header("idempotency-key", "person-1").json(&person);
+        let added = add.clone().send().await.expect(201).json.as_id();
+        assert_eq!(add.clone().send().await.expect(201).json.as_id(), added);
+        scene.erase(&added).await.expect(200);
+        assert_ne!(add.send().await.expect(201).json.as_id(), added, "somebody new, as far as is known");
+        let bo = scene.app.user("Bo").await;
+        let seat = scene.app.book(&session, &bo).await.expect(201).json;
+        assert_eq!(scene.journal("?kind=registration_confirmed").await[0]["actorName"], "Bo");
+        scene.erase(&seat["attendeeId"].as_id()).await.expect(200);
+        let entry = &scene.journal("?kind=registration_confirmed").await[0];
+        assert_eq!((&entry["actorId"], &entry["actorName"]), (&Value::Null, &Value::Null));
+        scene.end().await;
+    }
+
     async fn they_move_up_nowhere_on_the_way(app: App) {
         let scene = Scene::new(app, json!({})).await;
         let ada = scene.person().await;

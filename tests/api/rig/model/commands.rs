@@ -76,11 +76,16 @@ impl Model {
         if !self.sessions.contains_key(&session) {
             return;
         }
+        self.expire(session);
+        self.promote(session);
+    }
+
+    /// Ends offers whose time is over.
+    fn expire(&mut self, session: Uuid) {
         let mut over: Vec<_> = self.inside(session).filter(|row| row.offer_expires_at.is_some_and(|at| at <= self.now)).collect();
         over.sort_by_key(|row| (row.offer_expires_at, row.seq));
         let over: Vec<Uuid> = over.into_iter().map(|row| row.id).collect();
         over.into_iter().for_each(|id| self.end(id, CancelReason::OfferExpired));
-        self.promote(session);
     }
 
     fn promote(&mut self, session: Uuid) {
@@ -416,7 +421,7 @@ impl Model {
 
     /// "Lowering capacity below the seats taken is refused with the number and whom it would hit, unless …".
     fn refit(&mut self, session: Uuid, if_overfull: IfOverfull) -> Result<(), No> {
-        self.touch(session);
+        self.expire(session);
         let own = &self.sessions[&session];
         let (before, after) = (own.limit, own.capacity);
         let is_lower = after.is_some_and(|after| before.is_none_or(|before| after < before));

@@ -38,7 +38,7 @@ pub struct Entry {
     pub actor_id: Option<Uuid>,
     pub at: Timestamp,
     pub details: Value,
-    /// With which priority a new registration came; the journal does not tell.
+    /// With which priority a new registration came.
     pub priority: i64,
 }
 
