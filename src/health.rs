@@ -8,6 +8,10 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+use std::time::Duration;
+
+/// How long the database may take to say that it is there: less than whoever asks for readiness waits.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Their routes.
 pub fn routes(registrar: &mut Registrar) {
@@ -24,12 +28,12 @@ async fn readiness(request: HttpRequest) -> Result<HttpResponse, Problem> {
     if state.is_draining() {
         return unready("This server is shutting down.");
     }
-    match state.db.schema_version().await {
-        Ok(Some(version)) if version == db::latest_version() => Ok(healthy()),
+    match tokio::time::timeout(PATIENCE, state.db.schema_version()).await {
+        Ok(Ok(Some(version))) if version == db::latest_version() => Ok(healthy()),
         // Another node has brought it up to date: what this one reads and writes may not fit any more.
-        Ok(Some(version)) if version > db::latest_version() => unready("The database's schema is newer than this server."),
-        Ok(_) => unready("The database's schema is older than this server."),
-        Err(_) => unready("The database does not answer."),
+        Ok(Ok(Some(version))) if version > db::latest_version() => unready("The database's schema is newer than this server."),
+        Ok(Ok(_)) => unready("The database's schema is older than this server."),
+        Ok(Err(_)) | Err(_) => unready("The database does not answer."),
     }
 }
 

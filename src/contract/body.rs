@@ -163,8 +163,9 @@ fn duplicate_key(pointer: String) -> Problem {
 }
 
 /// Parses YAML 1.2 with only `true` and `false` as booleans (else the country `NO` is false) and no duplicate keys.
+/// A value may be referred to as often as a conference has sessions: what aliases grow to is bounded by the other limits.
 pub(crate) fn parse_yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
-    let options = serde_saphyr::options! { strict_booleans: true };
+    let options = serde_saphyr::options! { strict_booleans: true, budget: serde_saphyr::budget! { enforce_alias_anchor_ratio: false } };
     serde_saphyr::from_str_with_options(text, options)
 }
 

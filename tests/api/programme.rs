@@ -412,6 +412,24 @@ on_both! {
         assert_eq!(app.count("sessions").await, 0);
     }
 
+    async fn yaml_may_refer_to_one_thing_in_every_session(app: App) {
+        let owner = app.user("olga").await;
+        let event = app.event(&owner, json!({})).await;
+        let mut text = String::from(
+            "format: plenary-programme/1\nevent: {name: Forum, timeZone: Europe/Oslo, startsOn: 2026-03-11, endsOn: 2026-03-13}\nsessions:\n",
+        );
+        for number in 0..150 {
+            let waitlist = if number == 0 { "&w {mode: auto}" } else { "*w" };
+            text += &format!(
+                "  - {{code: S{number}, title: S, startsAt: 2026-03-11T13:00, endsAt: 2026-03-11T14:00, waitlist: {waitlist}}}\n"
+            );
+        }
+        let call = app.put(path_of(&event)).token(&owner.token).if_match("*").body("application/yaml", text);
+        call.send().await.expect(200);
+        let read = app.get(path_of(&event)).token(&owner.token).send().await.expect(200).json;
+        assert_eq!(read["sessions"][149]["waitlist"]["mode"], "auto");
+    }
+
     async fn yaml_is_read_as_people_write_it(app: App) {
         let owner = app.user("olga").await;
         let event = app.event(&owner, json!({})).await;
