@@ -55,6 +55,8 @@ impl Model {
             Command::Prioritise { registration_id, priority, .. } => vec![self.prioritise(registration_id, priority)],
             Command::Refit { session_id, if_overfull, .. } => self.refit(session_id, if_overfull).err().map(Err).into_iter().collect(),
             Command::EndSession { session_id, .. } => {
+                // What was over before is not ended by this.
+                self.expire(session_id);
                 let inside: Vec<Uuid> = self.inside(session_id).map(|row| row.id).collect();
                 inside.into_iter().for_each(|id| self.end(id, CancelReason::SessionCancelled));
                 Vec::new()
@@ -421,6 +423,12 @@ impl Model {
 
     /// "Lowering capacity below the seats taken is refused with the number and whom it would hit, unless …".
     fn refit(&mut self, session: Uuid, if_overfull: IfOverfull) -> Result<(), No> {
+        // "an offer ends with the start", also of a session that was brought forward
+        let starts_at = self.sessions[&session].starts_at;
+        let longer = |row: &&Registration| row.offer_expires_at.is_some_and(|until| starts_at < until);
+        for id in self.inside(session).filter(longer).map(|row| row.id).collect::<Vec<_>>() {
+            self.change(id, |row| row.offer_expires_at = Some(starts_at));
+        }
         self.expire(session);
         let own = &self.sessions[&session];
         let (before, after) = (own.limit, own.capacity);

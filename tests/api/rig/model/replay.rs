@@ -169,6 +169,7 @@ impl Model {
         next.updated_at = entry.at;
         match entry.kind {
             ChangeKind::Confirmed => self.check_override(entry, &row)?,
+            ChangeKind::Offered if row.status == Status::Offered => self.check_shortened(entry, &row)?,
             ChangeKind::Promoted | ChangeKind::Offered => self.check_turn(entry, &row)?,
             ChangeKind::Accepted => self.check_accepted(entry, &row)?,
             ChangeKind::Demoted => self.check_demoted(entry, &row)?,
@@ -222,6 +223,14 @@ impl Model {
             _ => self.offer_until(session).filter(|_| entry.details.get("movedFrom").is_some()),
         };
         entry.must(self.offer_until(session) == until, "I5", "the seat is held for another time")
+    }
+
+    /// The session was brought forward: an offer ends with its start.
+    fn check_shortened(&self, entry: &Entry, row: &Registration) -> Result<(), Breach> {
+        let until: Option<Timestamp> = entry.detail("expiresAt");
+        let shorter = until.is_some_and(|until| row.offer_expires_at.is_some_and(|before| until < before));
+        entry.must(entry.actor_id.is_some() && shorter, "I5", "an offer was prolonged")?;
+        entry.must(until == Some(self.sessions[&row.session_id].starts_at), "I5", "the seat is held for another time")
     }
 
     fn check_accepted(&self, entry: &Entry, row: &Registration) -> Result<(), Breach> {
