@@ -407,13 +407,19 @@ impl ResponseError for Problem {
 
 impl From<crate::db::Error> for Problem {
     fn from(error: crate::db::Error) -> Self {
-        match &error {
-            _ if crate::db::is_unavailable(&error) => {
+        Self::from(&error)
+    }
+}
+
+impl From<&crate::db::Error> for Problem {
+    fn from(error: &crate::db::Error) -> Self {
+        match error {
+            _ if crate::db::is_unavailable(error) => {
                 let mut problem = Self::new(Code::Unavailable, "The database does not answer in time. Nothing was changed; try again.");
                 problem.0.cause = Some(error.to_string());
                 problem
             }
-            _ if crate::db::is_transient(&error) => {
+            _ if crate::db::is_transient(error) => {
                 let mut problem = Self::new(Code::Unavailable, "The change met another one. Nothing was changed; try again.");
                 problem.0.transient = true;
                 problem

@@ -92,10 +92,7 @@ impl Failure {
         if self.unknown || is_transient(&self.error) {
             return Problem::new(Code::Unavailable, "It is not known whether this was done. Ask again: repeating it does no harm.");
         }
-        if is_unavailable(&self.error) {
-            return Problem::new(Code::Unavailable, "The database does not answer. Nothing was changed; try again.");
-        }
-        Problem::internal(&self.error)
+        Problem::from(&self.error)
     }
 }
 
