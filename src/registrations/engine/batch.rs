@@ -150,7 +150,8 @@ async fn once(workshop: &Workshop, batch: &Batch) -> Result<Vec<Verdict>, Failur
             meter.time(Phase::Write, steps.write(&mut tx, &changes, now)).await?;
             keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
             let committed = meter.time(Phase::Commit, steps.commit(tx)).await;
-            committed.map_err(|error| Failure { unknown: error.as_database_error().is_none(), error })?;
+            // Postgres says so too when it ends a connection whose commit is already durable.
+            committed.map_err(|error| Failure { unknown: error.as_database_error().is_none() || is_unavailable(&error), error })?;
             if changes.leaves_work() {
                 due.notify_one();
             }
