@@ -107,6 +107,8 @@ async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectErr
         .journal_mode(SqliteJournalMode::Wal)
         // Only FULL keeps an acknowledged commit through a loss of power.
         .synchronous(SqliteSynchronous::Full)
+        // Pages that are written again and again are carried over less often.
+        .pragma("wal_autocheckpoint", "4000")
         .foreign_keys(true)
         .busy_timeout(ACQUIRE_TIMEOUT)
         .statement_cache_capacity(512)
@@ -117,6 +119,8 @@ async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectErr
     }
     let owner = if access == Access::Beside { None } else { Some(Arc::new(own(file)?)) };
     let write = SqlitePoolOptions::new()
+        // What lies in this process does not go away.
+        .test_before_acquire(false)
         .min_connections(1)
         .max_connections(1)
         .idle_timeout(None)
@@ -130,6 +134,7 @@ async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectErr
         return Err(ConnectError::TooOld(format!("SQLite {version}"), format!("{major}.{minor}.{patch}")));
     }
     let read = SqlitePoolOptions::new()
+        .test_before_acquire(false)
         .min_connections(1)
         .max_connections(settings.max_connections)
         .idle_timeout(None)

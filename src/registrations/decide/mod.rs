@@ -25,7 +25,8 @@ use super::{
     refusal::Refusal,
 };
 use crate::clock::Timestamp;
-use std::collections::{BTreeSet, HashSet};
+use ahash::HashSet;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// A decision for each command, in order, and what to write for them.
@@ -106,7 +107,15 @@ struct Batch {
 
 impl Batch {
     fn new(world: World, now: Timestamp, round: Round) -> Self {
-        Self { world, now, round, changed: BTreeSet::new(), changes: Changes::default(), needs: Needs::default(), quiet: HashSet::new() }
+        Self {
+            world,
+            now,
+            round,
+            changed: BTreeSet::new(),
+            changes: Changes::default(),
+            needs: Needs::default(),
+            quiet: HashSet::default(),
+        }
     }
 
     fn run(&mut self, command: &Command) -> Result<Done, Refusal> {
@@ -193,11 +202,11 @@ impl Batch {
     }
 
     fn finish(self) -> (Changes, World) {
-        let Self { mut world, changed, mut changes, .. } = self;
-        for held in std::mem::take(&mut world.registrations).into_values() {
+        let Self { world, changed, mut changes, .. } = self;
+        for held in world.registrations.values() {
             match held.origin {
-                world::Origin::New => changes.inserted.push(held.registration),
-                world::Origin::Changed => changes.updated.push(held.registration),
+                world::Origin::New => changes.inserted.push(held.registration.clone()),
+                world::Origin::Changed => changes.updated.push(held.registration.clone()),
                 world::Origin::Loaded => {}
             }
         }

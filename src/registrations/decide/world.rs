@@ -8,8 +8,9 @@ use crate::{
     registrations::refusal::Refusal,
     sessions::model::{Pool, SessionStatus, WaitlistMode},
 };
+use ahash::{HashMap, HashSet};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The rules of an event. Field order is that of the engine's statement.
@@ -144,6 +145,14 @@ pub struct Slot {
     pub room_id: Option<Uuid>,
 }
 
+impl Slot {
+    /// That of a session.
+    pub fn of(session: &SessionState) -> Self {
+        let SessionState { id, ref code, starts_at, ends_at, room_id, .. } = *session;
+        Self { session_id: id, code: code.clone(), starts_at, ends_at, room_id }
+    }
+}
+
 /// An attendee. Field order is that of the engine's statement.
 #[derive(Clone, Debug, Deserialize, sqlx::FromRow)]
 pub struct AttendeeState {
@@ -213,8 +222,8 @@ pub(super) struct Line {
 
 impl World {
     /// Adds the rules of an event.
-    pub fn add_event(&mut self, event: EventRules) {
-        self.events.insert(event.id, event);
+    pub fn add_event(&mut self, event: &EventRules) {
+        self.events.entry(event.id).or_insert_with(|| event.clone());
     }
 
     /// Adds a session.
@@ -222,14 +231,13 @@ impl World {
         if session.waitlisted == 0 {
             self.lines.insert(session.id, Line::default());
         }
-        let SessionState { id, ref code, starts_at, ends_at, room_id, .. } = session;
-        self.slots.insert(id, Slot { session_id: id, code: code.clone(), starts_at, ends_at, room_id });
-        self.sessions.insert(id, session);
+        self.slots.insert(session.id, Slot::of(&session));
+        self.sessions.insert(session.id, session);
     }
 
     /// Adds when and where a session is held whose seats are not touched.
-    pub fn add_slot(&mut self, slot: Slot) {
-        self.slots.entry(slot.session_id).or_insert(slot);
+    pub fn add_slot(&mut self, slot: &Slot) {
+        self.slots.entry(slot.session_id).or_insert_with(|| slot.clone());
     }
 
     /// Adds an attendee.
@@ -290,6 +298,24 @@ impl World {
     /// The rules of a session's event, if they were loaded.
     pub fn event_of(&self, session: &SessionState) -> Option<&EventRules> {
         self.events.get(&session.event_id)
+    }
+
+    /// When and where a session is held.
+    pub fn slot(&self, session_id: Uuid) -> Option<&Slot> {
+        self.slots.get(&session_id)
+    }
+
+    /// An attendee that was loaded.
+    pub fn attendee_state(&self, id: Uuid) -> Option<&AttendeeState> {
+        self.attendees.get(&id)
+    }
+
+    /// The attendees all of whose active registrations were loaded, with these.
+    pub fn people(&self) -> impl Iterator<Item = (&AttendeeState, Vec<&Registration>)> {
+        self.of_attendee.iter().filter_map(|(attendee_id, ids)| {
+            let attendee = self.attendees.get(attendee_id)?;
+            Some((attendee, ids.iter().filter_map(|id| self.registration(*id)).collect()))
+        })
     }
 
     /// The user an attendee is linked to.

@@ -3,70 +3,43 @@
 use super::{
     Answered, Asked, Verdict, Workshop, full,
     keys::{self, Keys, Replays},
-    timings::Phase,
+    load::load_people,
+    memory::Recalled,
+    timings::{Meter, Phase},
     wanted::Wanted,
 };
 use crate::{
-    db::{Error, is_foreign_key_violation, is_transient, is_unavailable, is_unique_violation},
+    clock::Timestamp,
+    db::{Error, Tx, is_foreign_key_violation, is_transient, is_unavailable, is_unique_violation},
     error::{Code, Problem},
     registrations::{
-        decide::{Decided, Round},
+        decide::{Changes, Decided, Round, World},
         model::Command,
     },
 };
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
+use tokio::{sync::oneshot, task::JoinHandle};
+use uuid::Uuid;
 
 /// How often a batch that met another node's change is tried again.
 pub(super) const ATTEMPTS: usize = 8;
 /// How often more is read for deciding before what can't be decided is marked as due.
 pub(super) const ROUNDS: usize = 4;
 
-/// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
-pub async fn run(workshop: &Workshop, asked: Vec<Asked>) {
-    if asked.is_empty() {
-        return;
-    }
-    let meter = &workshop.meter;
-    meter.count(asked.iter().map(|asked| asked.since));
-    let began = Instant::now();
-    let (mut commands, mut answers, mut keys) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()), Keys::new());
-    for (place, asked) in asked.into_iter().enumerate() {
-        keys.extend(asked.keyed.map(|keyed| (place, keyed)));
-        commands.push(asked.command);
-        answers.push(asked.answer);
-    }
-    let batch = Arc::new(Batch { commands, keys });
-    let results = match attempt(workshop, &batch).await {
-        Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
-        Err(failure) if answers.len() == 1 || failure.unknown || is_unavailable(&failure.error) => {
-            answers.iter().map(|_| Err(failure.problem())).collect()
-        }
-        Err(failure) => {
-            tracing::error!(error = %failure.error, commands = answers.len(), "a batch failed; its commands are run one by one");
-            let mut results: Vec<Answered> = Vec::with_capacity(answers.len());
-            for place in 0..answers.len() {
-                let result = attempt(workshop, &Arc::new(batch.one(place))).await;
-                results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
-            }
-            results
-        }
-    };
-    // Its keys are free again before anybody is answered, else who repeats at once is told that it is under way.
-    drop(batch);
-    meter.durations.record_duration(began.elapsed());
-    let _answering = meter.start(Phase::Answer);
-    for (answer, result) in answers.into_iter().zip(results) {
-        // Who asked may have hung up; the outcome stands all the same, and asking again tells it.
-        let _ = answer.send(result);
-    }
+/// Commands that are run together, and who waits for their answers.
+pub struct Batch {
+    pub asked: Arc<AskedFor>,
+    answers: Vec<oneshot::Sender<Answered>>,
+    began: Instant,
 }
 
-struct Batch {
-    commands: Vec<Command>,
-    keys: Keys,
+/// What a batch is asked for.
+pub struct AskedFor {
+    pub commands: Vec<Command>,
+    pub keys: Keys,
 }
 
-impl Batch {
+impl AskedFor {
     /// One of its commands alone.
     fn one(&self, place: usize) -> Self {
         let keys = self.keys.get(&place).map(|keyed| (0, keyed.clone()));
@@ -74,8 +47,69 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// Of these commands.
+    pub fn of(asked: Vec<Asked>, meter: &Meter) -> Self {
+        meter.count(asked.iter().map(|asked| asked.since));
+        let (mut commands, mut answers, mut keys) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()), Keys::new());
+        for (place, asked) in asked.into_iter().enumerate() {
+            keys.extend(asked.keyed.map(|keyed| (place, keyed)));
+            commands.push(asked.command);
+            answers.push(asked.answer);
+        }
+        Self { asked: Arc::new(AskedFor { commands, keys }), answers, began: Instant::now() }
+    }
+
+    /// Answers its commands.
+    pub fn answer(self, results: impl IntoIterator<Item = Answered>, meter: &Meter) {
+        let Self { asked, answers, began } = self;
+        // Its keys are free again before anybody is answered, else who repeats at once is told that it is under way.
+        drop(asked);
+        meter.durations.record_duration(began.elapsed());
+        let _answering = meter.start(Phase::Answer);
+        for (answer, result) in answers.into_iter().zip(results) {
+            // Who asked may have hung up; the outcome stands all the same, and asking again tells it.
+            let _ = answer.send(result);
+        }
+    }
+}
+
+/// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
+/// What is known of them need not be read.
+pub async fn run(workshop: &Workshop, batch: Batch, recalled: Option<Recalled>) {
+    let first = attempt(workshop, &batch.asked, recalled).await;
+    recover(workshop, batch, first).await;
+}
+
+/// Answers the commands of a batch that was tried, if need be by running them one by one.
+pub async fn recover(workshop: &Workshop, batch: Batch, tried: Result<Written, Failure>) {
+    let count = batch.answers.len();
+    if tried.is_err() {
+        workshop.memory.forget();
+    }
+    let results: Vec<Answered> = match tried {
+        Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+        Err(failure) if count == 1 || failure.unknown || is_unavailable(&failure.error) => {
+            (0..count).map(|_| Err(failure.problem())).collect()
+        }
+        Err(failure) => {
+            tracing::error!(error = %failure.error, commands = count, "a batch failed; its commands are run one by one");
+            let mut results = Vec::with_capacity(count);
+            for place in 0..count {
+                let result = attempt(workshop, &Arc::new(batch.asked.one(place)), None).await;
+                results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
+            }
+            results
+        }
+    };
+    batch.answer(results, &workshop.meter);
+}
+
+/// What a batch that is committed comes to.
+pub type Written = Vec<Verdict>;
+
 /// Why a batch did not commit.
-struct Failure {
+pub struct Failure {
     error: Error,
     /// The connection broke in COMMIT: it may have happened or not.
     unknown: bool,
@@ -97,19 +131,28 @@ impl Failure {
 }
 
 /// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(workshop: &Workshop, batch: &Arc<Batch>) -> Result<Vec<Verdict>, Failure> {
+async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Option<Recalled>) -> Result<Written, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let (task_workshop, task_batch) = (workshop.clone(), Arc::clone(batch));
-        let task = workshop.db.spawn(async move { once(&task_workshop, &task_batch).await });
-        let done = task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()));
+        let (task_workshop, task_asked, recalled) = (workshop.clone(), Arc::clone(asked), recalled.take());
+        let done = joined(workshop.db.spawn(async move { once(&task_workshop, &task_asked, recalled).await })).await;
         match done {
-            Ok(verdicts) => return Ok(verdicts),
-            Err(failure) if !failure.unknown && met_another_node(&failure.error) => last = Some(failure),
-            Err(failure) => return Err(failure),
+            Ok(written) => return Ok(written),
+            Err(failure) => {
+                workshop.memory.forget();
+                if failure.unknown || !met_another_node(&failure.error) {
+                    return Err(failure);
+                }
+                last = Some(failure);
+            }
         }
     }
     Err(last.unwrap_or_else(|| Error::Protocol("no attempt was made".into()).into()))
+}
+
+/// What a task came to that may have panicked.
+pub async fn joined<T>(task: JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {
+    task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()))
 }
 
 /// A unique violation is another node's attendee, registration or key that was not there when we looked, a foreign key
@@ -118,46 +161,85 @@ fn met_another_node(error: &Error) -> bool {
     is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
 }
 
-async fn once(workshop: &Workshop, batch: &Batch) -> Result<Vec<Verdict>, Failure> {
-    let Workshop { db, clock, steps, meter, due, full } = workshop;
-    let mut wanted = Wanted::of(&batch.commands);
+async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Recalled>) -> Result<Written, Failure> {
+    let Workshop { db, clock, steps, meter, .. } = workshop;
+    let mut wanted = Wanted::of(&asked.commands);
     for round in 1..=ROUNDS {
         let mut tx = meter.time(Phase::Begin, db.begin()).await?;
-        let replays = Replays::find(&mut tx, &batch.keys, clock.now()).await?;
-        let commands = replays.rest(&batch.commands);
-        let world = meter.time(Phase::Load, steps.load(&mut tx, &wanted, clock.now())).await?;
+        let replays = Replays::find(&mut tx, &asked.keys, clock.now()).await?;
+        let commands = replays.rest(&asked.commands);
+        let loading = meter.start(Phase::Load);
+        let world = match recalled.take() {
+            Some(Recalled { world, missing }) => load_people(&mut tx, &missing, world).await?,
+            None => steps.load(&mut tx, &wanted, clock.now()).await?,
+        };
+        drop(loading);
         // Read after the locks are held: time, as decisions see it, runs in the order of the transactions.
         let now = clock.now();
         let deciding = meter.start(Phase::Decide);
         let decided = steps.decide(world, &commands, now, if round < ROUNDS { Round::Early } else { Round::Last });
         drop(deciding);
-        let decided = match decided {
-            Ok(decided) => decided,
+        match decided {
+            Ok(decided) => return write(workshop, tx, asked, Draft { news: true, ..Draft::of(decided, replays, now) }).await,
             // On Postgres what else must be locked has to be locked in order: from the beginning.
             Err(needs) => {
                 meter.time(Phase::Rollback, tx.rollback()).await?;
                 wanted.extend(needs);
-                continue;
-            }
-        };
-        let Decided { outcomes, changes, world } = decided;
-        let found_full = full::found_full(&outcomes);
-        let verdicts = replays.weave(outcomes);
-        if changes.is_empty() {
-            // Refusals and repeats only: nothing to make durable.
-            meter.time(Phase::Rollback, tx.rollback()).await?;
-        } else {
-            meter.time(Phase::Write, steps.write(&mut tx, &changes, now)).await?;
-            keys::write(&mut tx, &batch.keys, &verdicts, now).await?;
-            let committed = meter.time(Phase::Commit, steps.commit(tx)).await;
-            // Postgres says so too when it ends a connection whose commit is already durable.
-            committed.map_err(|error| Failure { unknown: error.as_database_error().is_none() || is_unavailable(&error), error })?;
-            if changes.leaves_work() {
-                due.notify_one();
             }
         }
-        full.follow(db, &world, &changes, found_full).await;
-        return Ok(verdicts);
     }
     Err(Error::Protocol(format!("deciding asked for more {ROUNDS} times")).into())
+}
+
+/// What was decided about a batch and is to be written.
+pub struct Draft {
+    pub changes: Changes,
+    verdicts: Vec<Verdict>,
+    world: World,
+    /// Whether the engine has yet to learn it.
+    news: bool,
+    found_full: HashSet<Uuid>,
+    now: Timestamp,
+}
+
+impl Draft {
+    /// Out of decisions and what was answered before.
+    pub fn of(decided: Decided, replays: Replays, now: Timestamp) -> Self {
+        let Decided { outcomes, changes, world } = decided;
+        let found_full = full::found_full(&outcomes);
+        Self { verdicts: replays.weave(outcomes), changes, world, news: false, found_full, now }
+    }
+}
+
+/// Writes what was decided about a batch and makes it durable.
+pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Draft) -> Result<Written, Failure> {
+    let Workshop { steps, meter, due, memory, .. } = workshop;
+    let Draft { verdicts, changes, world, news, now, .. } = &draft;
+    let learn = async {
+        if *news {
+            memory.learn(world, changes);
+        }
+    };
+    if changes.is_empty() {
+        learn.await;
+        meter.time(Phase::Rollback, tx.rollback()).await?;
+        return Ok(done(workshop, draft).await);
+    }
+    meter.time(Phase::Write, steps.write(&mut tx, changes, *now)).await?;
+    keys::write(&mut tx, &asked.keys, verdicts, *now).await?;
+    // It learns while the disk is waited for; if that fails, all is forgotten.
+    let (committed, ()) = tokio::join!(meter.time(Phase::Commit, steps.commit(tx)), learn);
+    // Postgres says so too when it ends a connection whose commit is already durable.
+    committed.map_err(|error| Failure { unknown: error.as_database_error().is_none() || is_unavailable(&error), error })?;
+    if changes.leaves_work() {
+        due.notify_one();
+    }
+    Ok(done(workshop, draft).await)
+}
+
+/// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
+pub async fn done(workshop: &Workshop, draft: Draft) -> Written {
+    let Draft { verdicts, changes, world, found_full, .. } = draft;
+    workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
+    verdicts
 }

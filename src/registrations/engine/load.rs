@@ -9,8 +9,9 @@ use crate::{
         model::{Registration, Status},
     },
 };
+use ahash::HashMap;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// The columns of a [`Registration`], in its order.
@@ -201,6 +202,14 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
     Ok(loader.world)
 }
 
+/// Reads people with all they have, into a world that has everything else.
+pub async fn load_people(tx: &mut Tx, people: &BTreeSet<Whom>, world: World) -> Result<World> {
+    let wanted = Wanted::default();
+    let mut loader = Loader { tx, wanted: &wanted, lock: false, world, found: BTreeSet::new() };
+    loader.people(people).await?;
+    Ok(loader.world)
+}
+
 struct Loader<'t> {
     tx: &'t mut Tx,
     wanted: &'t Wanted,
@@ -228,7 +237,7 @@ impl Loader<'_> {
         }
         let mut answers = self.tx.batch_all(reads).await?;
         answers.take::<SessionState>()?.into_iter().for_each(|session| self.world.add_session(session));
-        answers.take::<EventRules>()?.into_iter().for_each(|event| self.world.add_event(event));
+        answers.take::<EventRules>()?.into_iter().for_each(|event| self.world.add_event(&event));
         if !people.is_empty() {
             self.add_people(&mut answers)?;
         }
@@ -252,7 +261,7 @@ impl Loader<'_> {
     }
 
     fn add_people(&mut self, answers: &mut Answers) -> Result<()> {
-        let mut held: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        let mut held: HashMap<Uuid, Vec<Uuid>> = HashMap::default();
         for attendee in answers.take::<AttendeeState>()? {
             held.insert(attendee.id, Vec::new());
             self.world.add_attendee(attendee);
@@ -263,7 +272,7 @@ impl Loader<'_> {
             if !theirs.contains(&registration.id) {
                 theirs.push(registration.id);
             }
-            self.world.add_slot(slot);
+            self.world.add_slot(&slot);
             self.world.add_registration(registration);
         }
         held.into_iter().for_each(|(attendee_id, ids)| self.world.has_all_of(attendee_id, ids));
@@ -306,7 +315,7 @@ impl Loader<'_> {
     }
 
     async fn heads(&mut self, sessions: Vec<Uuid>, most: i64) -> Result<()> {
-        let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::new();
+        let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::default();
         for registration in self.tx.batch_up_to::<Registration>(LINES, Columns::new().ids(sessions.iter().copied()), most).await? {
             self.found.insert(registration.attendee_id);
             heads.entry(registration.session_id).or_default().push(registration);

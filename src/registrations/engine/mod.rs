@@ -8,11 +8,13 @@
 //! programme that can change seats or eligibility take their turn in the same queue, each in a transaction of its own that
 //! carries the edit and what follows from it. What is due by itself ([`Watch`]) is a command like any other.
 
+mod ahead;
 mod batch;
 mod edit;
 mod full;
 mod keys;
 mod load;
+mod memory;
 mod steps;
 mod timings;
 mod trial;
@@ -40,9 +42,11 @@ use crate::{
     idempotency::{Claim, Stored},
     reply::Answer,
 };
+use ahead::Ahead;
 use full::Full;
 use futures_util::future::BoxFuture;
-use std::{sync::Arc, time::Instant};
+use memory::Memory;
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
@@ -106,6 +110,8 @@ struct Workshop {
     due: Arc<Notify>,
     /// Sessions that are full.
     full: Full,
+    /// What is known from the batches before.
+    memory: Memory,
 }
 
 /// The queue's sending end: what handlers book through.
@@ -151,7 +157,8 @@ pub fn start_unwatched(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn 
     let (stop, stopped) = oneshot::channel();
     let (meter, due, full) = (Arc::<Meter>::default(), Arc::<Notify>::default(), Full::default());
     let bookings = Bookings { queue, meter: Arc::clone(&meter), full: full.clone() };
-    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full };
+    let memory = Memory::of(&db);
+    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, memory };
     let task = db.spawn(run(workshop, settings, work, stopped));
     let watch = Watch::new(db, clock, bookings.clone(), due);
     (bookings, watch, Engine { stop, task, watch: None })
@@ -266,33 +273,56 @@ impl Engine {
 }
 
 async fn run(workshop: Workshop, settings: Settings, mut queue: mpsc::Receiver<Work>, mut stopped: oneshot::Receiver<()>) {
-    let mut inbox: Vec<Work> = Vec::with_capacity(settings.batch);
+    let mut batches = Ahead::new(workshop.clone());
+    let (mut taken, mut inbox) = (Vec::with_capacity(settings.batch), VecDeque::with_capacity(settings.batch));
     let mut stopping = false;
     loop {
-        let idle = workshop.meter.start(Phase::Idle);
-        let taken = tokio::select! {
-            biased;
-            _ = &mut stopped, if !stopping => {
-                stopping = true;
-                queue.close();
-                continue;
+        if inbox.is_empty() && queue.is_empty() && !batches.is_idle() {
+            batches.rest().await;
+        }
+        if inbox.is_empty() {
+            let _idle = workshop.meter.start(Phase::Idle);
+            tokio::select! {
+                biased;
+                _ = &mut stopped, if !stopping => {
+                    stopping = true;
+                    queue.close();
+                    continue;
+                }
+                _ = queue.recv_many(&mut taken, settings.batch) => inbox.extend(taken.drain(..)),
             }
-            taken = queue.recv_many(&mut inbox, settings.batch) => taken,
-        };
-        drop(idle);
-        if taken == 0 {
+        }
+        if inbox.is_empty() {
             return;
         }
-        let mut commands = Vec::with_capacity(taken);
-        for work in inbox.drain(..) {
-            match work {
-                Work::Command(asked) => commands.push(asked),
-                Work::Edit(edit) => {
-                    batch::run(&workshop, std::mem::take(&mut commands)).await;
-                    edit(workshop.clone()).await;
-                }
+        let mut commands = first_commands(&mut inbox);
+        if !batches.is_idle() && !batches.knows(&commands) {
+            batches.rest().await;
+            // What came meanwhile goes with them.
+            while commands.len() + inbox.len() < settings.batch
+                && let Ok(work) = queue.try_recv()
+            {
+                inbox.push_back(work);
             }
+            commands.extend(first_commands(&mut inbox));
         }
-        batch::run(&workshop, commands).await;
+        if !commands.is_empty() {
+            batches.run(commands).await;
+        } else if let Some(Work::Edit(edit)) = inbox.pop_front() {
+            batches.rest().await;
+            edit(workshop.clone()).await;
+            workshop.memory.forget();
+        }
     }
+}
+
+/// Takes the commands that stand before the next edit.
+fn first_commands(inbox: &mut VecDeque<Work>) -> Vec<Asked> {
+    let mut commands = Vec::with_capacity(inbox.len());
+    while let Some(Work::Command(_)) = inbox.front()
+        && let Some(Work::Command(asked)) = inbox.pop_front()
+    {
+        commands.push(asked);
+    }
+    commands
 }

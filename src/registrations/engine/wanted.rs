@@ -4,7 +4,8 @@ use crate::registrations::{
     decide::{Needs, SessionState},
     model::{Command, Registration, Who},
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use ahash::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Heads of a waitlist that are read beyond the seats that may become free: some can't have one.
@@ -71,9 +72,9 @@ impl Whom {
 
 impl Wanted {
     /// What these commands are about.
-    pub fn of(commands: &[Command]) -> Self {
+    pub fn of<'c>(commands: impl IntoIterator<Item = &'c Command>) -> Self {
         let mut wanted = Self::default();
-        commands.iter().for_each(|command| wanted.add(command));
+        commands.into_iter().for_each(|command| wanted.add(command));
         wanted
     }
 
@@ -85,6 +86,12 @@ impl Wanted {
     /// A session, and perhaps an attendee with all of theirs.
     pub fn of_person(session_id: Uuid, attendee_id: Option<Uuid>) -> Self {
         Self { sessions: [session_id].into(), attendees: attendee_id.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Whether nothing but the sessions, registrations and people of commands is wanted.
+    pub(super) fn is_plain(&self) -> bool {
+        let Self { registrations: _, sessions: _, callers: _, attendees: _, lines, settled, offers, whole, leaving: _, refitted } = self;
+        lines.is_empty() && settled.is_empty() && offers.is_empty() && whole.is_empty() && refitted.is_empty()
     }
 
     fn add(&mut self, command: &Command) {
@@ -164,7 +171,7 @@ impl Wanted {
     /// some more. `named` are the registrations that were named.
     pub fn heads<'s>(&self, sessions: impl Iterator<Item = &'s SessionState>, named: &[Registration]) -> BTreeMap<Uuid, i64> {
         let session_of: HashMap<Uuid, Uuid> = named.iter().map(|registration| (registration.id, registration.session_id)).collect();
-        let mut freed: HashMap<Uuid, i64> = HashMap::new();
+        let mut freed: HashMap<Uuid, i64> = HashMap::default();
         for session_id in self.leaving.iter().filter_map(|id| session_of.get(id)) {
             *freed.entry(*session_id).or_default() += 1;
         }

@@ -35,7 +35,7 @@ impl Store {
         let ids: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|row| row.session_id)).collect();
         let sessions: Vec<SessionState> = ids.iter().filter_map(|id| self.sessions.get(id)).cloned().collect();
         for session in &sessions {
-            world.add_event(self.events[&session.event_id].clone());
+            world.add_event(&self.events[&session.event_id]);
             world.add_session(session.clone());
         }
         people.extend(named.iter().map(|row| row.attendee_id));
@@ -90,7 +90,7 @@ impl Store {
         all.sort_by_key(|row| row.session_id);
         for row in &all {
             let SessionState { id, ref code, starts_at, ends_at, room_id, .. } = self.sessions[&row.session_id];
-            world.add_slot(Slot { session_id: id, code: code.clone(), starts_at, ends_at, room_id });
+            world.add_slot(&Slot { session_id: id, code: code.clone(), starts_at, ends_at, room_id });
             world.add_registration((*row).clone());
         }
         world.has_all_of(id, all.into_iter().map(|row| row.id).collect());

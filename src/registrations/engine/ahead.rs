@@ -1,0 +1,141 @@
+//! Deciding ahead, on SQLite: while one batch is written and committed the next one is decided by what the engine knows.
+//!
+//! ```text
+//! batch 1    recall ─► decide ─► BEGIN ─► write ─► COMMIT ─► answer
+//! batch 2                        recall ─► decide ─► BEGIN ─► write ─► COMMIT ─► answer
+//! ```
+//!
+//! A batch is written only when the one before is committed; if that fails, what was decided on top of it is decided
+//! again. A batch for which something has to be read is run for itself ([`batch::run`]): a second connection would have
+//! to read every page anew after each commit.
+
+use super::{
+    Asked, Workshop,
+    batch::{self, AskedFor, Batch, Draft, Failure, Written, joined},
+    keys::Replays,
+    memory::Recalled,
+    timings::Phase,
+    wanted::Wanted,
+};
+use crate::registrations::decide::Round;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+use tokio::task::JoinHandle;
+
+/// Runs batches one after the other.
+pub struct Ahead {
+    workshop: Workshop,
+    /// The batch that is being written.
+    writing: Option<Writing>,
+}
+
+struct Writing {
+    batch: Batch,
+    task: JoinHandle<Tried>,
+}
+
+/// What is known of a batch at once.
+enum First {
+    /// All that it comes to.
+    Decided(Box<Draft>),
+    /// Only people have to be read, or keys looked up.
+    Recalled(Box<Recalled>),
+    Unknown,
+}
+
+type Tried = Result<Written, Failure>;
+
+impl Ahead {
+    /// With nothing under way.
+    pub fn new(workshop: Workshop) -> Self {
+        Self { workshop, writing: None }
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.writing.is_none()
+    }
+
+    /// Whether these can be decided while another batch is under way, as far as can be told at once.
+    pub fn knows(&self, asked: &[Asked]) -> bool {
+        let plain = asked.iter().all(|asked| asked.keyed.is_none());
+        plain && self.workshop.memory.knows_people(&Wanted::of(asked.iter().map(|asked| &asked.command)))
+    }
+
+    /// Runs commands. They may still be under way when this ends: see [`Ahead::rest`].
+    pub async fn run(&mut self, asked: Vec<Asked>) {
+        let batch = Batch::of(asked, &self.workshop.meter);
+        let decided = self.decide(&batch.asked);
+        let before = self.written().await;
+        let failed = matches!(before, Some((_, Err(_))));
+        match decided {
+            First::Decided(draft) if !failed && draft.changes.is_empty() => {
+                self.answer(before).await;
+                let done = batch::done(&self.workshop, *draft).await;
+                self.answer(Some((batch, Ok(done)))).await;
+            }
+            First::Decided(draft) if !failed => {
+                self.writing = Some(self.write(batch, *draft));
+                self.answer(before).await;
+            }
+            First::Recalled(recalled) if !failed => {
+                self.answer(before).await;
+                batch::run(&self.workshop, batch, Some(*recalled)).await;
+            }
+            _ => {
+                self.answer(before).await;
+                batch::run(&self.workshop, batch, None).await;
+            }
+        }
+    }
+
+    /// Ends what is under way.
+    pub async fn rest(&mut self) {
+        let written = self.written().await;
+        self.answer(written).await;
+    }
+
+    /// What comes of commands by what is known.
+    fn decide(&self, asked: &AskedFor) -> First {
+        let Workshop { clock, steps, meter, memory, .. } = &self.workshop;
+        let now = clock.now();
+        let loading = meter.start(Phase::Load);
+        let Some(recalled) = memory.recall(&Wanted::of(&asked.commands), now) else { return First::Unknown };
+        drop(loading);
+        if !(recalled.missing.is_empty() && asked.keys.is_empty()) {
+            return First::Recalled(Box::new(recalled));
+        }
+        let deciding = meter.start(Phase::Decide);
+        // One that panics is run for itself, and fails by itself.
+        let decided = catch_unwind(AssertUnwindSafe(|| steps.decide(recalled.world, &asked.commands, now, Round::Early)));
+        drop(deciding);
+        let Ok(Ok(decided)) = decided else { return First::Unknown };
+        memory.follow(&decided.world, &decided.changes);
+        First::Decided(Box::new(Draft::of(decided, Replays::default(), now)))
+    }
+
+    fn write(&self, batch: Batch, draft: Draft) -> Writing {
+        let (workshop, asked) = (self.workshop.clone(), Arc::clone(&batch.asked));
+        let task = self.workshop.db.spawn(async move {
+            let tx = workshop.meter.time(Phase::Begin, workshop.db.begin()).await?;
+            batch::write(&workshop, tx, &asked, draft).await
+        });
+        Writing { batch, task }
+    }
+
+    /// Waits for what is being written.
+    async fn written(&mut self) -> Option<(Batch, Tried)> {
+        let Writing { batch, task } = self.writing.take()?;
+        Some((batch, joined(task).await))
+    }
+
+    async fn answer(&mut self, written: Option<(Batch, Tried)>) {
+        match written {
+            None => {}
+            Some((batch, Ok(written))) => batch.answer(written.into_iter().map(Ok), &self.workshop.meter),
+            Some((batch, failed)) => batch::recover(&self.workshop, batch, failed).await,
+        }
+    }
+}

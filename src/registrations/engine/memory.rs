@@ -1,0 +1,243 @@
+//! What the engine knows from the batches before, so that it need not be read again.
+//!
+//! On SQLite one process owns the file, and everything that a booking is judged by is changed by its engine alone: by its
+//! batches, which are followed here, and by edits, after which all is forgotten. On Postgres other nodes change it too, so
+//! there nothing is kept. Sessions in which somebody may be promoted are not judged from here: their lines are read.
+
+use super::wanted::{Wanted, Whom};
+use crate::{
+    clock::Timestamp,
+    db::{Db, Dialect},
+    registrations::{
+        decide::{AttendeeState, Changes, EventRules, SessionState, Slot, World},
+        model::Registration,
+    },
+};
+use ahash::HashMap;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard},
+};
+use uuid::Uuid;
+
+/// Sessions that are kept at the most.
+const MAX_SESSIONS: usize = 4_096;
+/// People of a generation. Two are kept, with some 750 bytes a person: about 25 MB.
+const GENERATION: usize = 16_384;
+
+/// What the engine knows. Clones are the same.
+#[derive(Clone)]
+pub struct Memory(Option<Arc<Mutex<Known>>>);
+
+/// Sessions, and people with all they have.
+#[derive(Default)]
+struct Known {
+    events: HashMap<Uuid, EventRules>,
+    sessions: HashMap<Uuid, SessionState>,
+    /// Of all sessions that somebody has.
+    slots: HashMap<Uuid, Slot>,
+    /// Those of late, and those before them: whoever is not asked for while one generation grows is forgotten.
+    people: [People; 2],
+}
+
+/// What is known of what is wanted.
+pub struct Recalled {
+    pub world: World,
+    /// Who has to be read besides.
+    pub missing: BTreeSet<Whom>,
+}
+
+#[derive(Default)]
+struct People {
+    by_id: HashMap<Uuid, Person>,
+    /// By event and user.
+    by_user: HashMap<(Uuid, Uuid), Uuid>,
+    /// Of active registrations; of one that ended it may say so still.
+    by_registration: HashMap<Uuid, Uuid>,
+}
+
+#[derive(Clone)]
+struct Person {
+    attendee: AttendeeState,
+    /// The active ones.
+    registrations: Vec<Registration>,
+}
+
+impl Memory {
+    /// That of an engine on this database.
+    pub fn of(db: &Db) -> Self {
+        Self((db.dialect() == Dialect::Sqlite).then(Arc::default))
+    }
+
+    /// What is known of what is wanted; `None` if more than people is missing.
+    pub fn recall(&self, wanted: &Wanted, now: Timestamp) -> Option<Recalled> {
+        self.known()?.recall(wanted, now)
+    }
+
+    /// Whether everybody who books is known: a first look, which costs little.
+    pub fn knows_people(&self, wanted: &Wanted) -> bool {
+        self.known().is_some_and(|known| known.knows_people(wanted))
+    }
+
+    /// Follows what was decided. It is known from now on, before it is written: if that fails, all is to be forgotten.
+    pub fn follow(&self, world: &World, changes: &Changes) {
+        if let Some(mut known) = self.known() {
+            known.follow(world, changes);
+        }
+    }
+
+    /// The same for a batch that was run for itself: the people who were read for it are kept too.
+    pub fn learn(&self, world: &World, changes: &Changes) {
+        if let Some(mut known) = self.known() {
+            // What is being written is known from here only: never while another batch is decided ahead.
+            if known.sessions.len() > MAX_SESSIONS {
+                *known = Known::default();
+            }
+            known.learn_people(world);
+            known.follow(world, changes);
+        }
+    }
+
+    /// Forgets all: it may be otherwise.
+    pub fn forget(&self) {
+        if let Some(mut known) = self.known() {
+            *known = Known::default();
+        }
+    }
+
+    fn known(&self) -> Option<MutexGuard<'_, Known>> {
+        self.0.as_ref().map(|known| {
+            known.lock().unwrap_or_else(|poisoned| {
+                // Whoever panicked may have left it half changed.
+                let mut known = poisoned.into_inner();
+                *known = Known::default();
+                self.0.iter().for_each(|known| known.clear_poison());
+                known
+            })
+        })
+    }
+}
+
+impl Known {
+    fn recall(&self, wanted: &Wanted, now: Timestamp) -> Option<Recalled> {
+        let (mut world, named) = self.recall_sessions(wanted, now)?;
+        let mut missing = BTreeSet::new();
+        for whom in wanted.people(&named) {
+            match self.person(&whom) {
+                Some(person) => self.add_to(&mut world, person),
+                None => drop(missing.insert(whom)),
+            }
+        }
+        Some(Recalled { world, missing })
+    }
+
+    fn knows_people(&self, wanted: &Wanted) -> bool {
+        let callers = wanted.callers.iter().map(|(user_id, session_id)| Whom::Caller { user_id: *user_id, session_id: *session_id });
+        let mut people = callers.chain(wanted.attendees.iter().copied().map(Whom::Attendee));
+        people.all(|whom| self.person(&whom).is_some())
+    }
+
+    /// The sessions, with what was named of their registrations.
+    fn recall_sessions(&self, wanted: &Wanted, now: Timestamp) -> Option<(World, Vec<Registration>)> {
+        if !wanted.is_plain() || self.sessions.len() > MAX_SESSIONS {
+            return None;
+        }
+        let mut world = World::default();
+        let named: Vec<Registration> = wanted.registrations.iter().map(|id| self.registration(*id)).collect::<Option<_>>()?;
+        let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
+        for session_id in sessions {
+            let session = self.sessions.get(&session_id)?;
+            if session.due_at.is_some_and(|due| due <= now) || session.held_pools(now).next().is_some() {
+                return None;
+            }
+            world.add_event(self.events.get(&session.event_id)?);
+            world.add_session(session.clone());
+        }
+        wanted.heads(world.sessions(), &named).is_empty().then_some((world, named))
+    }
+
+    fn learn_people(&mut self, world: &World) {
+        for (attendee, registrations) in world.people() {
+            if self.person(&Whom::Attendee(attendee.id)).is_some() {
+                continue;
+            }
+            for slot in registrations.iter().filter_map(|held| world.slot(held.session_id)) {
+                self.slots.entry(slot.session_id).or_insert_with(|| slot.clone());
+            }
+            self.put(Person { attendee: attendee.clone(), registrations: registrations.into_iter().cloned().collect() });
+        }
+    }
+
+    fn follow(&mut self, world: &World, changes: &Changes) {
+        for session in world.sessions() {
+            if let Some(event) = world.event_of(session) {
+                self.events.entry(event.id).or_insert_with(|| event.clone());
+                self.slots.entry(session.id).or_insert_with(|| Slot::of(session));
+                self.sessions.entry(session.id).or_insert_with(|| session.clone());
+            }
+        }
+        self.sessions.extend(changes.seats.iter().map(|session| (session.id, session.clone())));
+        for attendee in changes.attendees.iter().filter_map(|(id, _, _)| world.attendee_state(*id)) {
+            if self.person(&Whom::Attendee(attendee.id)).is_none() {
+                self.put(Person { attendee: attendee.clone(), registrations: Vec::new() });
+            }
+        }
+        for registration in changes.inserted.iter().chain(&changes.updated) {
+            self.put_registration(registration);
+        }
+    }
+
+    fn registration(&self, id: Uuid) -> Option<Registration> {
+        let owner = self.people.iter().find_map(|people| people.by_registration.get(&id))?;
+        self.person(&Whom::Attendee(*owner))?.registrations.iter().find(|held| held.id == id).cloned()
+    }
+
+    fn person(&self, whom: &Whom) -> Option<&Person> {
+        let id = match *whom {
+            Whom::Attendee(id) => id,
+            Whom::Caller { user_id, session_id } => {
+                let event_id = self.sessions.get(&session_id)?.event_id;
+                *self.people.iter().find_map(|people| people.by_user.get(&(event_id, user_id)))?
+            }
+        };
+        self.people.iter().find_map(|people| people.by_id.get(&id))
+    }
+
+    fn add_to(&self, world: &mut World, person: &Person) {
+        world.add_attendee(person.attendee.clone());
+        world.has_all_of(person.attendee.id, person.registrations.iter().map(|held| held.id).collect());
+        for held in &person.registrations {
+            if let Some(slot) = self.slots.get(&held.session_id) {
+                world.add_slot(slot);
+            }
+            world.add_registration(held.clone());
+        }
+    }
+
+    /// Puts a person among those of late.
+    fn put(&mut self, person: Person) {
+        if self.people[0].by_id.len() >= GENERATION {
+            self.people.swap(0, 1);
+            self.people[0] = People::default();
+        }
+        let late = &mut self.people[0];
+        late.by_registration.extend(person.registrations.iter().map(|held| (held.id, person.attendee.id)));
+        if let Some(user_id) = person.attendee.user_id {
+            late.by_user.insert((person.attendee.event_id, user_id), person.attendee.id);
+        }
+        late.by_id.insert(person.attendee.id, person);
+    }
+
+    fn put_registration(&mut self, registration: &Registration) {
+        if let Some(person) = self.people[1].by_id.remove(&registration.attendee_id) {
+            self.put(person);
+        }
+        let late = &mut self.people[0];
+        let Some(person) = late.by_id.get_mut(&registration.attendee_id) else { return };
+        person.registrations.retain(|held| held.id != registration.id);
+        if registration.is_active() {
+            person.registrations.push(registration.clone());
+            late.by_registration.insert(registration.id, registration.attendee_id);
+        }
+    }
+}
