@@ -107,8 +107,6 @@ async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectErr
         .journal_mode(SqliteJournalMode::Wal)
         // Only FULL keeps an acknowledged commit through a loss of power.
         .synchronous(SqliteSynchronous::Full)
-        // Pages that are written again and again are carried over less often.
-        .pragma("wal_autocheckpoint", "4000")
         .foreign_keys(true)
         .busy_timeout(ACQUIRE_TIMEOUT)
         .statement_cache_capacity(512)

@@ -25,7 +25,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::clock::Timestamp;
-use ahash::HashSet;
+use std::collections::HashSet;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 

@@ -8,7 +8,7 @@ use crate::{
     registrations::refusal::Refusal,
     sessions::model::{Pool, SessionStatus, WaitlistMode},
 };
-use ahash::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;

@@ -9,7 +9,7 @@ use crate::{
         model::{Registration, Status},
     },
 };
-use ahash::HashMap;
+use std::collections::HashMap;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;

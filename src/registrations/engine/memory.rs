@@ -13,7 +13,7 @@ use crate::{
         model::Registration,
     },
 };
-use ahash::HashMap;
+use std::collections::HashMap;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard},

@@ -4,7 +4,7 @@ use crate::registrations::{
     decide::{Needs, SessionState},
     model::{Command, Registration, Who},
 };
-use ahash::HashMap;
+use std::collections::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 

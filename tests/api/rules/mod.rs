@@ -120,6 +120,9 @@ impl Scene {
         let entry = tx.query("UPDATE registrations SET checked_in_at = $2 WHERE id = $1").bind(id).bind(self.app.clock.now());
         assert_eq!(entry.execute().await.expect("an update"), 1);
         tx.commit().await.expect("a commit");
+        // The engine knows what it has written; after an edit it looks again.
+        let rename = self.app.patch(format!("/v1/sessions/{}", registration["sessionId"].as_id())).token(&self.anna.token).if_match("*");
+        rename.merge(&json!({ "title": format!("With {id}") })).send().await.expect(200);
     }
 
     /// A registration as it is now.
