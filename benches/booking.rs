@@ -74,6 +74,7 @@ impl Bench {
         self.bare(count);
         self.noop(&round, count);
         let hot = self.measure("hot", count, |user| (round.hot, user, BODY), &[201]);
+        let alone = self.alone(&round);
         let spread = self.measure("spread", count, |user| (round.spread[user % round.spread.len()], user, BODY), &[201]);
         let sells_out = self.measure("sold out", count, |user| (round.sells_out, user, BODY), &[201, 409]);
         if sells_out.is_some() {
@@ -94,7 +95,20 @@ impl Bench {
         );
         let from = if moved.is_some() { round.target } else { round.hot };
         let cancelled = self.change("cancel", from, |id| format!("/v1/registrations/{id}/cancel"), None, 200);
-        self.check(&round, [hot, spread, sells_out, waits, naive], (moved, cancelled));
+        self.check(&round, [hot, spread, sells_out, waits, naive, alone], (moved, cancelled));
+    }
+
+    /// The engine without HTTP and without the load client beside it: what bookings could come to if all else were free.
+    fn alone(&mut self, round: &Round) -> Option<usize> {
+        if !self.flags.wants("alone") {
+            return None;
+        }
+        let before = self.server.engine(&self.client);
+        let measured = self.server.alone(&self.client, round.alone, self.flags.connections);
+        self.engine.push(("engine alone", before, self.server.engine(&self.client)));
+        let made = measured.with_status(201);
+        self.report.add("engine alone", measured);
+        Some(made)
     }
 
     fn bare(&mut self, count: usize) {
@@ -190,7 +204,7 @@ impl Bench {
     fn check(
         &self,
         round: &Round,
-        [hot, spread, sells_out, waits, naive]: [Option<usize>; 5],
+        [hot, spread, sells_out, waits, naive, alone]: [Option<usize>; 6],
         (moved, cancelled): (Option<usize>, Option<usize>),
     ) {
         let counts = self.server.check(&self.client, round.event);
@@ -205,6 +219,7 @@ impl Bench {
         assert!(sells_out.is_none_or(|made| made as i64 == SEATS.min(self.tokens.len() as i64)), "as many bookings as seats");
         assert_eq!(of(round.waits).confirmed + of(round.waits).waitlisted, made(waits), "bookings of the session with a waitlist");
         assert_eq!(of(round.naive).confirmed, made(naive), "bookings in a transaction each");
+        assert_eq!(of(round.alone).confirmed, made(alone), "bookings without HTTP");
     }
 
     fn print(&self) {
@@ -223,6 +238,7 @@ impl Bench {
         report.ratio("cold_to_noop", "no-op cold", "no-op");
         report.ratio("hot_ratio", "hot", "no-op");
         report.ratio("spread_ratio", "spread", "no-op");
+        report.ratio("alone_ratio", "engine alone", "no-op");
         report.ratio("soldout_ratio", "sold out", "no-op");
         report.ratio("full_ratio", "full", "no-op");
         report.ratio("waitlist_ratio", "waitlist", "no-op");

@@ -28,6 +28,8 @@ pub struct Round {
     pub target: Uuid,
     /// Without a limit.
     pub naive: Uuid,
+    /// Without a limit: booked without HTTP.
+    pub alone: Uuid,
     /// Without a limit.
     pub spread: Vec<Uuid>,
     /// 500 seats and no waitlist.
@@ -63,7 +65,7 @@ async fn insert_users(tx: &mut Tx, users: &[Uuid], now: Timestamp) -> Result<()>
 
 /// Makes the event of a round.
 pub async fn round(state: &State, users: &[Uuid], number: usize) -> std::result::Result<Round, Problem> {
-    let ids: Vec<Uuid> = (0..SPREAD + 5 + BOOKINGS_A_PERSON).map(|_| state.new_id()).collect();
+    let ids: Vec<Uuid> = (0..SPREAD + 6 + BOOKINGS_A_PERSON).map(|_| state.new_id()).collect();
     let (before, ids) = ids.split_at(BOOKINGS_A_PERSON);
     let round = Round {
         event: state.new_id(),
@@ -72,7 +74,8 @@ pub async fn round(state: &State, users: &[Uuid], number: usize) -> std::result:
         sells_out: ids[2],
         waits: ids[3],
         target: ids[4],
-        spread: ids[5..].to_vec(),
+        alone: ids[5],
+        spread: ids[6..].to_vec(),
     };
     let limit = |id: Uuid| (id == round.sells_out || id == round.waits).then_some(SEATS);
     let waits = round.waits;

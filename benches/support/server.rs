@@ -3,9 +3,10 @@
 
 use super::{
     Flags, check,
-    client::{Client, request},
+    client::{Client, processor_time, request},
     lists::{self, List},
     naive,
+    report::Measured,
     seed::{self, Round},
 };
 use actix_web::{
@@ -13,12 +14,17 @@ use actix_web::{
     middleware::from_fn,
     web::{self, Bytes, Data},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 use plenary::{
     app::{App, Surroundings},
     config::Config,
     contract::{Contract, door},
+    error::Problem,
     extract::{Caller, Json, Params},
-    registrations::engine::Phase,
+    registrations::{
+        engine::Phase,
+        model::{Actor, Booking, Command as Wanted, IfFull, Who},
+    },
     reply::Reply,
     state::State,
 };
@@ -29,6 +35,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, OnceLock, RwLock},
+    time::{Duration, Instant},
 };
 use uuid::Uuid;
 
@@ -108,6 +115,17 @@ impl Server {
     pub fn token_of(&self, client: &Client, user: Uuid) -> String {
         let body = client.ask(self.address, &request("GET", &format!("/bench/users/{user}/token"), None, &[], None)).expect(200);
         String::from_utf8(body).expect("a token")
+    }
+
+    /// Books with each user once, so many at a time, without HTTP and without a client.
+    pub fn alone(&self, client: &Client, session: Uuid, connections: usize) -> Measured {
+        let path = format!("/bench/alone/{session}/{connections}");
+        let before = processor_time(self.process());
+        let body = client.ask(self.address, &request("POST", &path, None, &[], Some("{}"))).expect(200);
+        let used = before.zip(processor_time(self.process())).map(|(before, after)| after - before);
+        let Alone { took, micros } = serde_json::from_slice(&body).expect("times");
+        let statuses = BTreeMap::from([(201, micros.len())]);
+        Measured::new(Duration::from_secs_f64(took), statuses, micros, used)
     }
 
     /// What is in the database of an event's sessions, after the invariants were held against it.
@@ -258,6 +276,7 @@ fn configure(app: &mut web::ServiceConfig, bench: &Data<Bench>) {
         .route("/lists/{rows}", web::post().to(list))
         .route("/users/{user}/token", web::get().to(token))
         .route("/tokens/{count}", web::get().to(tokens))
+        .route("/alone/{session}/{connections}", web::post().to(alone))
         .route("/registrations/{session}", web::get().to(registrations))
         .route("/checks/{event}", web::get().to(check_event))
         .route("/analyze", web::post().to(analyze))
@@ -316,6 +335,38 @@ async fn tokens(state: State, bench: Data<Bench>, count: web::Path<usize>) -> Re
     Ok(HttpResponse::Ok().body(lines))
 }
 
+/// How long bookings took, in seconds all together and in microseconds each.
+#[derive(Deserialize, Serialize)]
+struct Alone {
+    took: f64,
+    micros: Vec<u32>,
+}
+
+async fn alone(state: State, bench: Data<Bench>, path: web::Path<(Uuid, usize)>) -> Reply {
+    let (session_id, connections) = *path;
+    let began = Instant::now();
+    let booked = stream::iter(bench.users().to_vec()).map(|user| book_alone(&state, session_id, user)).buffer_unordered(connections);
+    let micros = booked.try_collect::<Vec<u32>>().await?;
+    Ok(HttpResponse::Ok().json(Alone { took: began.elapsed().as_secs_f64(), micros }))
+}
+
+async fn book_alone(state: &State, session_id: Uuid, user_id: Uuid) -> Result<u32, Problem> {
+    let began = Instant::now();
+    let booking = Booking {
+        registration_id: state.new_id(),
+        session_id,
+        within: None,
+        who: Who::Caller { new_attendee_id: state.new_id() },
+        if_full: Some(IfFull::Reject),
+        passing: None,
+        priority: 0,
+        actor: Actor { user_id, organiser: false },
+    };
+    let outcome = state.bookings.ask(Wanted::Book(booking)).await?;
+    assert!(outcome.created, "nobody has booked it");
+    Ok(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX))
+}
+
 async fn registrations(state: State, bench: Data<Bench>, session: web::Path<Uuid>) -> Reply {
     let numbers: BTreeMap<Uuid, usize> = bench.users().iter().enumerate().map(|(number, user)| (*user, number)).collect();
     let rows = check::registrations(&state, *session).await?;
@@ -336,7 +387,7 @@ async fn analyze(state: State) -> Reply {
 
 async fn engine(state: State) -> HttpResponse {
     let timings = state.bookings.timings();
-    let micros = |duration: std::time::Duration| duration.as_secs_f64() * 1e6;
+    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
     HttpResponse::Ok().json(EngineTimes {
         batches: timings.batches as f64,
         commands: timings.commands as f64,

@@ -25,8 +25,8 @@ use super::{
     refusal::Refusal,
 };
 use crate::clock::Timestamp;
-use std::collections::HashSet;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// A decision for each command, in order, and what to write for them.

@@ -8,9 +8,9 @@ use crate::{
     registrations::refusal::Refusal,
     sessions::model::{Pool, SessionStatus, WaitlistMode},
 };
-use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// The rules of an event. Field order is that of the engine's statement.

@@ -9,8 +9,8 @@ use crate::{
         model::{Registration, Status},
     },
 };
-use std::collections::HashMap;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
