@@ -63,11 +63,10 @@ const EVENTS: Sql = batch_select!(
     " w JOIN sessions s ON s.id = w.id JOIN events e ON e.id = s.event_id"
 );
 
-/// Which attendee a row of the input means: the one it names, or the one that its user is at the event of its session.
+/// Which attendee a row of the input means: the one it names, or the one that its user is at its event.
 macro_rules! attendee_of_row {
     () => {
-        "COALESCE(w.attendee_id, (SELECT b.id FROM attendees b JOIN sessions x ON x.event_id = b.event_id \
-         WHERE b.user_id = w.user_id AND x.id = w.session_id))"
+        "COALESCE(w.attendee_id, (SELECT b.id FROM attendees b WHERE b.user_id = w.user_id AND b.event_id = w.event_id))"
     };
 }
 
@@ -79,7 +78,7 @@ macro_rules! attendees {
                 uuid "a.id" as id, uuid "a.event_id" as event_id, uuid "a.user_id" as user_id, text "a.category" as category,
                 bool "a.erased_at IS NOT NULL" as erased
             ],
-            (attendee_id: uuid, user_id: uuid, session_id: uuid),
+            (attendee_id: uuid, user_id: uuid, event_id: uuid),
             sqlite: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!()),
             postgres: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!(), $lock)
         )
@@ -121,7 +120,7 @@ const HELD: Sql = batch_select!(
         time "r.checked_in_at" as checked_in_at, time "r.created_at" as created_at, time "r.updated_at" as updated_at,
         text "s.code" as code, time "s.starts_at" as starts_at, time "s.ends_at" as ends_at, uuid "s.room_id" as room_id
     ],
-    (attendee_id: uuid, user_id: uuid, session_id: uuid),
+    (attendee_id: uuid, user_id: uuid, event_id: uuid),
     concat!(" w JOIN registrations r ON r.attendee_id = ", attendee_of_row!(), " AND r.ended_seq = 0 JOIN sessions s ON s.id = r.session_id")
 );
 
@@ -190,11 +189,10 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
         // Again: only the session and the attendee of a registration never change.
         named = loader.named().await?;
     }
-    let mut people = wanted.people(&named);
-    // Whoever is locked is locked in one order, with those that turn up.
-    let at_once = if lock { BTreeSet::new() } else { std::mem::take(&mut people) };
-    loader.sessions(&sessions, &at_once).await?;
+    loader.sessions(&sessions).await?;
     loader.found(&named, now).await?;
+    // Whoever is locked is locked in one order, with those that turned up.
+    let mut people = wanted.people(&named);
     people.extend(loader.found.iter().filter(|id| !loader.world.knows(**id)).copied().map(Whom::Attendee));
     loader.people(&people).await?;
     named.into_iter().for_each(|registration| loader.world.add_registration(registration));
@@ -228,36 +226,28 @@ impl Loader<'_> {
         self.tx.batch(NAMED, Columns::new().ids(self.wanted.registrations.iter().copied())).await
     }
 
-    /// Sessions with their events, and people with all they have.
-    async fn sessions(&mut self, sessions: &BTreeSet<Uuid>, people: &BTreeSet<Whom>) -> Result<()> {
+    /// Sessions with their events.
+    async fn sessions(&mut self, sessions: &BTreeSet<Uuid>) -> Result<()> {
         let sessions = || Columns::new().ids(sessions.iter().copied());
-        let mut reads = vec![(SESSIONS, sessions()), (EVENTS, sessions())];
-        if !people.is_empty() {
-            reads.extend(self.people_with_theirs(people));
-        }
-        let mut answers = self.tx.batch_all(reads).await?;
+        let mut answers = self.tx.batch_all(vec![(SESSIONS, sessions()), (EVENTS, sessions())]).await?;
         answers.take::<SessionState>()?.into_iter().for_each(|session| self.world.add_session(session));
         answers.take::<EventRules>()?.into_iter().for_each(|event| self.world.add_event(&event));
-        if !people.is_empty() {
-            self.add_people(&mut answers)?;
-        }
         Ok(())
     }
 
+    /// People with all they have. The sessions that they book are there already.
     async fn people(&mut self, people: &BTreeSet<Whom>) -> Result<()> {
         if people.is_empty() {
             return Ok(());
         }
-        let mut answers = self.tx.batch_all(self.people_with_theirs(people).into()).await?;
-        self.add_people(&mut answers)
-    }
-
-    fn people_with_theirs(&self, people: &BTreeSet<Whom>) -> [(Sql, Columns); 2] {
+        let event_of = |whom: &Whom| self.world.session(whom.session()?).map(|session| session.event_id);
         let input = || {
-            let column = |pick: fn(&Whom) -> Option<Uuid>| people.iter().map(pick).collect::<Vec<_>>();
-            Columns::new().ids(column(Whom::attendee)).ids(column(Whom::user)).ids(column(Whom::session))
+            let column = |pick: &dyn Fn(&Whom) -> Option<Uuid>| people.iter().map(pick).collect::<Vec<_>>();
+            Columns::new().ids(column(&Whom::attendee)).ids(column(&Whom::user)).ids(column(&event_of))
         };
-        [(if self.lock { ATTENDEES_LOCKED } else { ATTENDEES }, input()), (HELD, input())]
+        let attendees = if self.lock { ATTENDEES_LOCKED } else { ATTENDEES };
+        let mut answers = self.tx.batch_all(vec![(attendees, input()), (HELD, input())]).await?;
+        self.add_people(&mut answers)
     }
 
     fn add_people(&mut self, answers: &mut Answers) -> Result<()> {
