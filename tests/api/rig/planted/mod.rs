@@ -5,7 +5,7 @@ pub mod process;
 pub mod transactions;
 
 use super::{
-    conference::{PAIRS, run},
+    conference::{PAIRS, assert_clean, run},
     crash::Mortals,
     model::Breach,
     simulator::simulate,
@@ -125,6 +125,17 @@ faults! {
 
     async fn an_offer_without_end() {
         caught_on_postgres(OffersWithoutEnd, &["I1", "I6"]).await;
+    }
+}
+
+/// What was decided on top of a batch that failed, or of which nobody knows, is decided again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_fails_leaves_nothing_behind() {
+    let sqlite = App::on_sqlite_stepping(Arc::new(Hiccups::default())).await;
+    for app in [Some(sqlite), App::on_postgres_stepping(Arc::new(Hiccups::default())).await].into_iter().flatten() {
+        for seed in 1..=3 {
+            assert_clean(&run(&[&app], seed, LOAD).await, seed);
+        }
     }
 }
 

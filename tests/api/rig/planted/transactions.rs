@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use plenary::{
     clock::Timestamp,
-    db::{Db, Dialect, Result, Tx},
+    db::{Db, Dialect, Error, Result, Tx},
     registrations::{
         decide::{Change, ChangeKind, Changes, SessionState, World},
         engine::{Real, Steps, Wanted, load},
@@ -11,7 +11,7 @@ use plenary::{
     },
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -176,6 +176,34 @@ impl Steps for Relaxed {
                 }
             }
             Real.load(tx, wanted, now).await
+        })
+    }
+}
+
+/// No fault of the server's: now and then the database refuses a batch, or commits it and can't say so.
+#[derive(Default)]
+pub struct Hiccups(AtomicU64);
+
+impl Hiccups {
+    fn happens(&self, every: u64) -> bool {
+        self.0.fetch_add(1, Ordering::SeqCst).is_multiple_of(every)
+    }
+}
+
+impl Steps for Hiccups {
+    fn write<'t>(&'t self, tx: &'t mut Tx, changes: &'t Changes, now: Timestamp) -> BoxFuture<'t, Result<()>> {
+        Box::pin(async move {
+            Real.write(tx, changes, now).await?;
+            // A batch of one would be told that it failed.
+            let people: HashSet<Uuid> = changes.inserted.iter().map(|row| row.attendee_id).collect();
+            if people.len() > 1 && self.happens(3) { Err(Error::Protocol("a hiccup".into())) } else { Ok(()) }
+        })
+    }
+
+    fn commit(&self, tx: Tx) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            tx.commit().await?;
+            if self.happens(10) { Err(Error::Io(std::io::Error::other("a hiccup"))) } else { Ok(()) }
         })
     }
 }
