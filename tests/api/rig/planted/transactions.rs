@@ -14,7 +14,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -180,13 +180,17 @@ impl Steps for Relaxed {
     }
 }
 
-/// No fault of the server's: now and then the database refuses a batch, or commits it and can't say so.
+/// No fault of the server's: now and then the database refuses a batch, or can't say whether it is committed.
 #[derive(Default)]
-pub struct Hiccups(AtomicU64);
+pub struct Hiccups {
+    count: AtomicU64,
+    /// Whether somebody waits who asks again. Who settles what is due tries again, but later than the test ends.
+    asked: AtomicBool,
+}
 
 impl Hiccups {
     fn happens(&self, every: u64) -> bool {
-        self.0.fetch_add(1, Ordering::SeqCst).is_multiple_of(every)
+        self.count.fetch_add(1, Ordering::SeqCst).is_multiple_of(every)
     }
 }
 
@@ -195,6 +199,7 @@ impl Steps for Hiccups {
         Box::pin(async move {
             Real.write(tx, changes, now).await?;
             // A batch of one would be told that it failed.
+            self.asked.store(!changes.inserted.is_empty(), Ordering::SeqCst);
             let people: HashSet<Uuid> = changes.inserted.iter().map(|row| row.attendee_id).collect();
             if people.len() > 1 && self.happens(3) { Err(Error::Protocol("a hiccup".into())) } else { Ok(()) }
         })
@@ -202,8 +207,12 @@ impl Steps for Hiccups {
 
     fn commit(&self, tx: Tx) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            tx.commit().await?;
-            if self.happens(10) { Err(Error::Io(std::io::Error::other("a hiccup"))) } else { Ok(()) }
+            match (self.asked.load(Ordering::SeqCst) && self.happens(8), self.happens(3)) {
+                (true, true) => tx.rollback().await?,
+                (true, false) => tx.commit().await?,
+                (false, _) => return tx.commit().await,
+            }
+            Err(Error::Io(std::io::Error::other("a hiccup")))
         })
     }
 }
