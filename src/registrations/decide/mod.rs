@@ -25,8 +25,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::clock::Timestamp;
-use std::collections::BTreeSet;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use uuid::Uuid;
 
 /// A decision for each command, in order, and what to write for them.
@@ -107,15 +106,7 @@ struct Batch {
 
 impl Batch {
     fn new(world: World, now: Timestamp, round: Round) -> Self {
-        Self {
-            world,
-            now,
-            round,
-            changed: BTreeSet::new(),
-            changes: Changes::default(),
-            needs: Needs::default(),
-            quiet: HashSet::default(),
-        }
+        Self { world, now, round, changed: BTreeSet::new(), changes: Changes::default(), needs: Needs::default(), quiet: HashSet::new() }
     }
 
     fn run(&mut self, command: &Command) -> Result<Done, Refusal> {

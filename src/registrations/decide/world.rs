@@ -9,8 +9,7 @@ use crate::{
     sessions::model::{Pool, SessionStatus, WaitlistMode},
 };
 use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// The rules of an event. Field order is that of the engine's statement.
@@ -305,11 +304,6 @@ impl World {
         self.slots.get(&session_id)
     }
 
-    /// An attendee that was loaded.
-    pub fn attendee_state(&self, id: Uuid) -> Option<&AttendeeState> {
-        self.attendees.get(&id)
-    }
-
     /// The attendees all of whose active registrations were loaded, with these.
     pub fn people(&self) -> impl Iterator<Item = (&AttendeeState, Vec<&Registration>)> {
         self.of_attendee.iter().filter_map(|(attendee_id, ids)| {
@@ -342,11 +336,6 @@ impl World {
                 _ => Err(Refusal::UnknownAttendee),
             },
         }
-    }
-
-    /// Whether an attendee was loaded.
-    pub fn knows(&self, attendee_id: Uuid) -> bool {
-        self.attendees.contains_key(&attendee_id)
     }
 
     /// The category of an attendee.

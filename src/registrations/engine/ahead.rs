@@ -10,8 +10,8 @@
 //! to read every page anew after each commit.
 
 use super::{
-    Asked, Workshop,
-    batch::{self, AskedFor, Batch, Draft, Failure, Written, joined},
+    Asked, Verdict, Workshop,
+    batch::{self, AskedFor, Batch, Draft, Failure, joined},
     keys::Replays,
     memory::Recalled,
     timings::Phase,
@@ -37,7 +37,7 @@ struct Writing {
 }
 
 /// What is known of a batch at once.
-enum First {
+enum Foreseen {
     /// All that it comes to.
     Decided(Box<Draft>),
     /// Only people have to be read, or keys looked up.
@@ -45,7 +45,7 @@ enum First {
     Unknown,
 }
 
-type Tried = Result<Written, Failure>;
+type Tried = Result<Vec<Verdict>, Failure>;
 
 impl Ahead {
     /// With nothing under way.
@@ -67,20 +67,20 @@ impl Ahead {
     /// Runs commands. They may still be under way when this ends: see [`Ahead::rest`].
     pub async fn run(&mut self, asked: Vec<Asked>) {
         let batch = Batch::of(asked, &self.workshop.meter);
-        let decided = self.decide(&batch.asked);
+        let foreseen = self.foresee(&batch.asked);
         let before = self.written().await;
         let failed = matches!(before, Some((_, Err(_))));
-        match decided {
-            First::Decided(draft) if !failed && draft.changes.is_empty() => {
+        match foreseen {
+            Foreseen::Decided(draft) if !failed && draft.changes.is_empty() => {
                 self.answer(before).await;
                 let done = batch::done(&self.workshop, *draft).await;
                 self.answer(Some((batch, Ok(done)))).await;
             }
-            First::Decided(draft) if !failed => {
+            Foreseen::Decided(draft) if !failed => {
                 self.writing = Some(self.write(batch, *draft));
                 self.answer(before).await;
             }
-            First::Recalled(recalled) if !failed => {
+            Foreseen::Recalled(recalled) if !failed => {
                 self.answer(before).await;
                 batch::run(&self.workshop, batch, Some(*recalled)).await;
             }
@@ -97,23 +97,12 @@ impl Ahead {
         self.answer(written).await;
     }
 
-    /// What comes of commands by what is known.
-    fn decide(&self, asked: &AskedFor) -> First {
-        let Workshop { clock, steps, meter, memory, .. } = &self.workshop;
-        let now = clock.now();
-        let loading = meter.start(Phase::Load);
-        let Some(recalled) = memory.recall(&Wanted::of(&asked.commands), now) else { return First::Unknown };
-        drop(loading);
-        if !(recalled.missing.is_empty() && asked.keys.is_empty()) {
-            return First::Recalled(Box::new(recalled));
-        }
-        let deciding = meter.start(Phase::Decide);
-        // One that panics is run for itself, and fails by itself.
-        let decided = catch_unwind(AssertUnwindSafe(|| steps.decide(recalled.world, &asked.commands, now, Round::Early)));
-        drop(deciding);
-        let Ok(Ok(decided)) = decided else { return First::Unknown };
-        memory.follow(&decided.world, &decided.changes);
-        First::Decided(Box::new(Draft::of(decided, Replays::default(), now)))
+    /// What comes of commands by what is known. Where that panics they are run for themselves, and fail by themselves.
+    fn foresee(&self, asked: &AskedFor) -> Foreseen {
+        catch_unwind(AssertUnwindSafe(|| foresee(&self.workshop, asked))).unwrap_or_else(|_| {
+            self.workshop.memory.forget();
+            Foreseen::Unknown
+        })
     }
 
     fn write(&self, batch: Batch, draft: Draft) -> Writing {
@@ -135,7 +124,26 @@ impl Ahead {
         match written {
             None => {}
             Some((batch, Ok(written))) => batch.answer(written.into_iter().map(Ok), &self.workshop.meter),
+            Some((batch, Err(failure))) if failure.met_another_node() => {
+                self.workshop.forget();
+                batch::run(&self.workshop, batch, None).await;
+            }
             Some((batch, failed)) => batch::recover(&self.workshop, batch, failed).await,
         }
     }
+}
+
+fn foresee(workshop: &Workshop, asked: &AskedFor) -> Foreseen {
+    let Workshop { clock, steps, meter, memory, .. } = workshop;
+    let now = clock.now();
+    let loading = meter.start(Phase::Load);
+    let Some(recalled) = memory.recall(&Wanted::of(&asked.commands), now) else { return Foreseen::Unknown };
+    drop(loading);
+    if !(recalled.missing.is_empty() && asked.keys.is_empty()) {
+        return Foreseen::Recalled(Box::new(recalled));
+    }
+    let _deciding = meter.start(Phase::Decide);
+    let Ok(decided) = steps.decide(recalled.world, &asked.commands, now, Round::Early) else { return Foreseen::Unknown };
+    memory.follow(&decided.world, &decided.changes);
+    Foreseen::Decided(Box::new(Draft::of(decided, Replays::default(), now)))
 }

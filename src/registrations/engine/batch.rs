@@ -82,10 +82,10 @@ pub async fn run(workshop: &Workshop, batch: Batch, recalled: Option<Recalled>) 
 }
 
 /// Answers the commands of a batch that was tried, if need be by running them one by one.
-pub async fn recover(workshop: &Workshop, batch: Batch, tried: Result<Written, Failure>) {
+pub async fn recover(workshop: &Workshop, batch: Batch, tried: Result<Vec<Verdict>, Failure>) {
     let count = batch.answers.len();
     if tried.is_err() {
-        workshop.memory.forget();
+        workshop.forget();
     }
     let results: Vec<Answered> = match tried {
         Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
@@ -105,9 +105,6 @@ pub async fn recover(workshop: &Workshop, batch: Batch, tried: Result<Written, F
     batch.answer(results, &workshop.meter);
 }
 
-/// What a batch that is committed comes to.
-pub type Written = Vec<Verdict>;
-
 /// Why a batch did not commit.
 pub struct Failure {
     error: Error,
@@ -122,6 +119,11 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
+    /// Whether it may be tried again as it is.
+    pub fn met_another_node(&self) -> bool {
+        !self.unknown && met_another_node(&self.error)
+    }
+
     fn problem(&self) -> Problem {
         if self.unknown || is_transient(&self.error) {
             return Problem::new(Code::Unavailable, "It is not known whether this was done. Ask again: repeating it does no harm.");
@@ -131,7 +133,7 @@ impl Failure {
 }
 
 /// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Option<Recalled>) -> Result<Written, Failure> {
+async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Option<Recalled>) -> Result<Vec<Verdict>, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let (task_workshop, task_asked, recalled) = (workshop.clone(), Arc::clone(asked), recalled.take());
@@ -139,8 +141,8 @@ async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Optio
         match done {
             Ok(written) => return Ok(written),
             Err(failure) => {
-                workshop.memory.forget();
-                if failure.unknown || !met_another_node(&failure.error) {
+                workshop.forget();
+                if !failure.met_another_node() {
                     return Err(failure);
                 }
                 last = Some(failure);
@@ -161,7 +163,7 @@ fn met_another_node(error: &Error) -> bool {
     is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
 }
 
-async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Recalled>) -> Result<Written, Failure> {
+async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Recalled>) -> Result<Vec<Verdict>, Failure> {
     let Workshop { db, clock, steps, meter, .. } = workshop;
     let mut wanted = Wanted::of(&asked.commands);
     for round in 1..=ROUNDS {
@@ -180,7 +182,7 @@ async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Recall
         let decided = steps.decide(world, &commands, now, if round < ROUNDS { Round::Early } else { Round::Last });
         drop(deciding);
         match decided {
-            Ok(decided) => return write(workshop, tx, asked, Draft { news: true, ..Draft::of(decided, replays, now) }).await,
+            Ok(decided) => return write(workshop, tx, asked, Draft { unlearned: true, ..Draft::of(decided, replays, now) }).await,
             // On Postgres what else must be locked has to be locked in order: from the beginning.
             Err(needs) => {
                 meter.time(Phase::Rollback, tx.rollback()).await?;
@@ -197,7 +199,7 @@ pub struct Draft {
     verdicts: Vec<Verdict>,
     world: World,
     /// Whether the engine has yet to learn it.
-    news: bool,
+    unlearned: bool,
     found_full: HashSet<Uuid>,
     now: Timestamp,
 }
@@ -207,16 +209,16 @@ impl Draft {
     pub fn of(decided: Decided, replays: Replays, now: Timestamp) -> Self {
         let Decided { outcomes, changes, world } = decided;
         let found_full = full::found_full(&outcomes);
-        Self { verdicts: replays.weave(outcomes), changes, world, news: false, found_full, now }
+        Self { verdicts: replays.weave(outcomes), changes, world, unlearned: false, found_full, now }
     }
 }
 
 /// Writes what was decided about a batch and makes it durable.
-pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Draft) -> Result<Written, Failure> {
+pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Draft) -> Result<Vec<Verdict>, Failure> {
     let Workshop { steps, meter, due, memory, .. } = workshop;
-    let Draft { verdicts, changes, world, news, now, .. } = &draft;
+    let Draft { verdicts, changes, world, unlearned, now, .. } = &draft;
     let learn = async {
-        if *news {
+        if *unlearned {
             memory.learn(world, changes);
         }
     };
@@ -238,7 +240,7 @@ pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Dra
 }
 
 /// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
-pub async fn done(workshop: &Workshop, draft: Draft) -> Written {
+pub async fn done(workshop: &Workshop, draft: Draft) -> Vec<Verdict> {
     let Draft { verdicts, changes, world, found_full, .. } = draft;
     workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
     verdicts

@@ -72,8 +72,9 @@ where
             if preview {
                 tx.rollback().await?;
             } else {
+                // Whatever comes of it: a commit whose answer was lost may be done. Nobody looks there meanwhile.
+                workshop.forget();
                 tx.commit().await?;
-                workshop.full.forget();
                 if changes.leaves_work() {
                     workshop.due.notify_one();
                 }

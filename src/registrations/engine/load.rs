@@ -10,8 +10,7 @@ use crate::{
     },
 };
 use serde::Deserialize;
-use std::collections::HashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// The columns of a [`Registration`], in its order.
@@ -193,7 +192,7 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
     loader.found(&named, now).await?;
     // Whoever is locked is locked in one order, with those that turned up.
     let mut people = wanted.people(&named);
-    people.extend(loader.found.iter().filter(|id| !loader.world.knows(**id)).copied().map(Whom::Attendee));
+    people.extend(loader.found.iter().copied().map(Whom::Attendee));
     loader.people(&people).await?;
     named.into_iter().for_each(|registration| loader.world.add_registration(registration));
     loader.pools(now).await?;
@@ -251,7 +250,7 @@ impl Loader<'_> {
     }
 
     fn add_people(&mut self, answers: &mut Answers) -> Result<()> {
-        let mut held: HashMap<Uuid, Vec<Uuid>> = HashMap::default();
+        let mut held: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
         for attendee in answers.take::<AttendeeState>()? {
             held.insert(attendee.id, Vec::new());
             self.world.add_attendee(attendee);
@@ -305,7 +304,7 @@ impl Loader<'_> {
     }
 
     async fn heads(&mut self, sessions: Vec<Uuid>, most: i64) -> Result<()> {
-        let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::default();
+        let mut heads: HashMap<Uuid, Vec<Registration>> = HashMap::new();
         for registration in self.tx.batch_up_to::<Registration>(LINES, Columns::new().ids(sessions.iter().copied()), most).await? {
             self.found.insert(registration.attendee_id);
             heads.entry(registration.session_id).or_default().push(registration);

@@ -1,8 +1,10 @@
 //! What the engine knows from the batches before, so that it need not be read again.
 //!
 //! On SQLite one process owns the file, and everything that a booking is judged by is changed by its engine alone: by its
-//! batches, which are followed here, and by edits, after which all is forgotten. On Postgres other nodes change it too, so
-//! there nothing is kept. Sessions in which somebody may be promoted are not judged from here: their lines are read.
+//! batches, which are followed here, and by edits, after which all is forgotten. So whoever writes registrations, seats,
+//! what makes an attendee eligible, or the rules of a session or an event, does it by a command or an edit. What is not
+//! there is never remembered: others may add it. On Postgres other nodes change all of it, so there nothing is kept.
+//! Sessions in which somebody may be promoted are not judged from here: their lines are read.
 
 use super::wanted::{Wanted, Whom};
 use crate::{
@@ -13,16 +15,16 @@ use crate::{
         model::Registration,
     },
 };
-use std::collections::HashMap;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard},
 };
 use uuid::Uuid;
 
-/// Sessions that are kept at the most.
+/// With more sessions than this all is forgotten.
 const MAX_SESSIONS: usize = 4_096;
-/// People of a generation. Two are kept, with some 750 bytes a person: about 25 MB.
+/// People of a generation. Two are kept, with some 750 bytes a person: about 25 MB. More than a batch can have, so that
+/// nobody is forgotten while they are being written.
 const GENERATION: usize = 16_384;
 
 /// What the engine knows. Clones are the same.
@@ -36,7 +38,7 @@ struct Known {
     sessions: HashMap<Uuid, SessionState>,
     /// Of all sessions that somebody has.
     slots: HashMap<Uuid, Slot>,
-    /// Those of late, and those before them: whoever is not asked for while one generation grows is forgotten.
+    /// Those who were read or changed of late, and those before them, who are forgotten when a generation is complete.
     people: [People; 2],
 }
 
@@ -52,7 +54,7 @@ struct People {
     by_id: HashMap<Uuid, Person>,
     /// By event and user.
     by_user: HashMap<(Uuid, Uuid), Uuid>,
-    /// Of active registrations; of one that ended it may say so still.
+    /// Of their registrations.
     by_registration: HashMap<Uuid, Uuid>,
 }
 
@@ -139,7 +141,7 @@ impl Known {
 
     /// The sessions, with what was named of their registrations.
     fn recall_sessions(&self, wanted: &Wanted, now: Timestamp) -> Option<(World, Vec<Registration>)> {
-        if !wanted.is_plain() || self.sessions.len() > MAX_SESSIONS {
+        if !wanted.is_plain() {
             return None;
         }
         let mut world = World::default();
@@ -177,11 +179,6 @@ impl Known {
             }
         }
         self.sessions.extend(changes.seats.iter().map(|session| (session.id, session.clone())));
-        for attendee in changes.attendees.iter().filter_map(|(id, _, _)| world.attendee_state(*id)) {
-            if self.person(&Whom::Attendee(attendee.id)).is_none() {
-                self.put(Person { attendee: attendee.clone(), registrations: Vec::new() });
-            }
-        }
         for registration in changes.inserted.iter().chain(&changes.updated) {
             self.put_registration(registration);
         }
@@ -238,6 +235,84 @@ impl Known {
         if registration.is_active() {
             person.registrations.push(registration.clone());
             late.by_registration.insert(registration.id, registration.attendee_id);
+        } else {
+            for people in &mut self.people {
+                people.by_registration.remove(&registration.id);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registrations::model::Status;
+
+    fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    /// Somebody with one seat, whose registration has the number of the person.
+    fn with_seat(number: u128, status: Status) -> (AttendeeState, Registration) {
+        let attendee = AttendeeState { id: id(number), event_id: id(0), user_id: Some(id(number)), category: None, erased: false };
+        let now = Timestamp::from_micros(0).expect("a time");
+        let registration = Registration {
+            id: id(number),
+            session_id: id(0),
+            attendee_id: id(number),
+            status,
+            seq: 1,
+            priority: 0,
+            offer_expires_at: None,
+            checked_in_at: None,
+            cancel_reason: None,
+            moved_to: None,
+            created_at: now,
+            updated_at: now,
+            cancelled_at: None,
+        };
+        (attendee, registration)
+    }
+
+    fn meets(known: &mut Known, numbers: std::ops::Range<u128>) {
+        let mut world = World::default();
+        for number in numbers {
+            let (attendee, registration) = with_seat(number, Status::Confirmed);
+            world.has_all_of(attendee.id, vec![registration.id]);
+            world.add_attendee(attendee);
+            world.add_registration(registration);
+        }
+        known.learn_people(&world);
+    }
+
+    fn knows(known: &Known, number: u128) -> bool {
+        let registered = known.registration(id(number)).is_some();
+        assert_eq!(registered, known.person(&Whom::Attendee(id(number))).is_some_and(|person| !person.registrations.is_empty()));
+        registered
+    }
+
+    #[test]
+    fn who_changed_of_late_is_known_and_the_memory_is_bounded() {
+        let (mut known, full) = (Known::default(), GENERATION as u128);
+        meets(&mut known, 1..full + 1);
+        meets(&mut known, full + 1..2 * full);
+        assert!((1..2 * full).all(|number| knows(&known, number)), "two generations");
+        let (_, changed) = with_seat(1, Status::Confirmed);
+        known.put_registration(&changed);
+        meets(&mut known, 2 * full..3 * full);
+        assert!(knows(&known, 1) && !knows(&known, 2), "the first has changed since");
+        assert!((2 * full..3 * full).all(|number| knows(&known, number)));
+        assert!(known.people.iter().all(|people| people.by_id.len() <= GENERATION && people.by_registration.len() <= GENERATION));
+    }
+
+    #[test]
+    fn what_ended_is_forgotten() {
+        let mut known = Known::default();
+        meets(&mut known, 1..3);
+        known.put_registration(&with_seat(1, Status::Cancelled).1);
+        assert!(!knows(&known, 1) && knows(&known, 2));
+        assert!(known.person(&Whom::Attendee(id(1))).is_some_and(|person| person.registrations.is_empty()), "the person is known");
+        known.put_registration(&with_seat(3, Status::Confirmed).1);
+        assert!(!knows(&known, 3), "of who is not known not all is known");
     }
 }

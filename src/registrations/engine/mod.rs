@@ -4,7 +4,9 @@
 //! handler ── command ──► bounded queue ──► engine task: take up to N ─► BEGIN ─► load ─► decide ─► write ─► COMMIT ─► answer all N
 //! ```
 //!
-//! Batches need no timer: while one commits the next one gathers. Answers go out only after COMMIT. Edits of the
+//! Batches need no timer: while one commits the next one gathers. On SQLite, what the batches before have read or written
+//! is kept in [`memory`], and a batch that needs nothing else is decided while the one before is written ([`ahead`]).
+//! Answers go out only after COMMIT. Edits of the
 //! programme that can change seats or eligibility take their turn in the same queue, each in a transaction of its own that
 //! carries the edit and what follows from it. What is due by itself ([`Watch`]) is a command like any other.
 
@@ -112,6 +114,14 @@ struct Workshop {
     full: Full,
     /// What is known from the batches before.
     memory: Memory,
+}
+
+impl Workshop {
+    /// Forgets what is known: an edit or a lost commit may have changed anything.
+    fn forget(&self) {
+        self.memory.forget();
+        self.full.forget();
+    }
 }
 
 /// The queue's sending end: what handlers book through.
@@ -311,7 +321,6 @@ async fn run(workshop: Workshop, settings: Settings, mut queue: mpsc::Receiver<W
         } else if let Some(Work::Edit(edit)) = inbox.pop_front() {
             batches.rest().await;
             edit(workshop.clone()).await;
-            workshop.memory.forget();
         }
     }
 }

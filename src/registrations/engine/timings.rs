@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the engine does, one after the other.
+/// What the engine does. Where one batch is decided while another is written, their phases overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Waits for commands.

@@ -4,8 +4,7 @@ use crate::registrations::{
     decide::{Needs, SessionState},
     model::{Command, Registration, Who},
 };
-use std::collections::HashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// Heads of a waitlist that are read beyond the seats that may become free: some can't have one.
@@ -171,7 +170,7 @@ impl Wanted {
     /// some more. `named` are the registrations that were named.
     pub fn heads<'s>(&self, sessions: impl Iterator<Item = &'s SessionState>, named: &[Registration]) -> BTreeMap<Uuid, i64> {
         let session_of: HashMap<Uuid, Uuid> = named.iter().map(|registration| (registration.id, registration.session_id)).collect();
-        let mut freed: HashMap<Uuid, i64> = HashMap::default();
+        let mut freed: HashMap<Uuid, i64> = HashMap::new();
         for session_id in self.leaving.iter().filter_map(|id| session_of.get(id)) {
             *freed.entry(*session_id).or_default() += 1;
         }
