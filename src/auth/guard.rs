@@ -217,12 +217,16 @@ impl<P, A> Guard<P, A> {
 
     /// Whether the caller sees how people can be reached: owners and organisers, and keys that may read attendees.
     pub fn sees_contacts(&self) -> bool {
-        self.manages() && self.principal.key().is_none_or(|key| key.scopes.allow(Scope::AttendeesRead))
+        self.manages_with(Scope::AttendeesRead)
     }
 
     /// Whether the caller may read who is registered, where they manage.
     pub fn sees_registrations(&self) -> bool {
-        self.manages() && self.principal.key().is_none_or(|key| key.scopes.allow(Scope::RegistrationsRead))
+        self.manages_with(Scope::RegistrationsRead)
+    }
+
+    fn manages_with(&self, scope: Scope) -> bool {
+        self.manages() && self.principal.key().is_none_or(|key| key.scopes.allow(scope))
     }
 }
 

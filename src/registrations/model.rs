@@ -117,6 +117,25 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// One that was made at that time, and has not changed since.
+    pub fn new(id: Uuid, session_id: Uuid, attendee_id: Uuid, status: Status, seq: i64, priority: i64, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            session_id,
+            attendee_id,
+            status,
+            seq,
+            priority,
+            offer_expires_at: None,
+            checked_in_at: None,
+            cancel_reason: None,
+            moved_to: None,
+            created_at,
+            updated_at: created_at,
+            cancelled_at: None,
+        }
+    }
+
     /// Whether it has not ended.
     pub fn is_active(&self) -> bool {
         self.status != Status::Cancelled

@@ -172,21 +172,7 @@ impl Batch {
                 (Status::Confirmed, ChangeKind::Confirmed, None)
             }
         };
-        self.world.enter(Registration {
-            id,
-            session_id,
-            attendee_id,
-            status,
-            seq,
-            priority,
-            offer_expires_at: None,
-            checked_in_at: None,
-            cancel_reason: None,
-            moved_to: None,
-            created_at: now,
-            updated_at: now,
-            cancelled_at: None,
-        });
+        self.world.enter(Registration::new(id, session_id, attendee_id, status, seq, priority, now));
         self.journal(id, kind, Some(actor.user_id), with_priority(details, priority));
         if room != Room::Line {
             self.gained(id);

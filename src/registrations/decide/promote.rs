@@ -33,8 +33,7 @@ impl Batch {
 
     /// Ends offers whose time is over. Answers whether that is known.
     pub(super) fn expire(&mut self, session_id: Uuid) -> bool {
-        let due_at = self.world.sessions.get(&session_id).and_then(|session| session.due_at);
-        if due_at.is_some_and(|due| due <= self.now) {
+        if self.world.sessions.get(&session_id).is_some_and(|session| session.is_due(self.now)) {
             if !self.world.with_offers.contains(&session_id) {
                 self.needs.offers.insert(session_id);
                 return false;

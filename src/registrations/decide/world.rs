@@ -112,6 +112,11 @@ impl SessionState {
         now >= self.starts_at
     }
 
+    /// Whether something may be due in it by itself.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.due_at.is_some_and(|due| due <= now)
+    }
+
     /// Gives a seat back: one beyond the limit melts first.
     pub(super) fn free_one(&mut self) {
         self.seats_taken -= 1;

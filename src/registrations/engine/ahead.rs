@@ -15,7 +15,6 @@ use super::{
     keys::Replays,
     memory::Recalled,
     timings::Phase,
-    wanted::Wanted,
 };
 use crate::registrations::decide::Round;
 use std::{
@@ -40,9 +39,8 @@ struct Writing {
 enum Foreseen {
     /// All that it comes to.
     Decided(Box<Draft>),
-    /// Only people have to be read, or keys looked up.
-    Recalled(Box<Recalled>),
-    Unknown,
+    /// Something has to be read: only people or keys, if the rest is known.
+    Open(Option<Box<Recalled>>),
 }
 
 type Tried = Result<Vec<Verdict>, Failure>;
@@ -61,32 +59,30 @@ impl Ahead {
     /// Whether these can be decided while another batch is under way, as far as can be told at once.
     pub fn knows(&self, asked: &[Asked]) -> bool {
         let plain = asked.iter().all(|asked| asked.keyed.is_none());
-        plain && self.workshop.memory.knows_people(&Wanted::of(asked.iter().map(|asked| &asked.command)))
+        plain && self.workshop.memory.knows_people(asked.iter().map(|asked| &asked.command))
     }
 
     /// Runs commands. They may still be under way when this ends: see [`Ahead::rest`].
     pub async fn run(&mut self, asked: Vec<Asked>) {
         let batch = Batch::of(asked, &self.workshop.meter);
-        let foreseen = self.foresee(&batch.asked);
+        let mut foreseen = self.foresee(&batch.asked);
         let before = self.written().await;
-        let failed = matches!(before, Some((_, Err(_))));
+        if matches!(before, Some((_, Err(_)))) {
+            foreseen = Foreseen::Open(None);
+        }
         match foreseen {
-            Foreseen::Decided(draft) if !failed && draft.changes.is_empty() => {
+            Foreseen::Decided(draft) if draft.changes.is_empty() => {
                 self.answer(before).await;
                 let done = batch::done(&self.workshop, *draft).await;
                 self.answer(Some((batch, Ok(done)))).await;
             }
-            Foreseen::Decided(draft) if !failed => {
+            Foreseen::Decided(draft) => {
                 self.writing = Some(self.write(batch, *draft));
                 self.answer(before).await;
             }
-            Foreseen::Recalled(recalled) if !failed => {
+            Foreseen::Open(recalled) => {
                 self.answer(before).await;
-                batch::run(&self.workshop, batch, Some(*recalled)).await;
-            }
-            _ => {
-                self.answer(before).await;
-                batch::run(&self.workshop, batch, None).await;
+                batch::run(&self.workshop, batch, recalled).await;
             }
         }
     }
@@ -101,7 +97,7 @@ impl Ahead {
     fn foresee(&self, asked: &AskedFor) -> Foreseen {
         catch_unwind(AssertUnwindSafe(|| foresee(&self.workshop, asked))).unwrap_or_else(|_| {
             self.workshop.memory.forget();
-            Foreseen::Unknown
+            Foreseen::Open(None)
         })
     }
 
@@ -114,21 +110,21 @@ impl Ahead {
         Writing { batch, task }
     }
 
-    /// Waits for what is being written.
+    /// Waits for what is being written. If that fails, what was decided on top of it is not to be believed.
     async fn written(&mut self) -> Option<(Batch, Tried)> {
         let Writing { batch, task } = self.writing.take()?;
-        Some((batch, joined(task).await))
+        let tried = joined(task).await;
+        if tried.is_err() {
+            self.workshop.forget();
+        }
+        Some((batch, tried))
     }
 
     async fn answer(&mut self, written: Option<(Batch, Tried)>) {
         match written {
             None => {}
-            Some((batch, Ok(written))) => batch.answer(written.into_iter().map(Ok), &self.workshop.meter),
-            Some((batch, Err(failure))) if failure.met_another_node() => {
-                self.workshop.forget();
-                batch::run(&self.workshop, batch, None).await;
-            }
-            Some((batch, failed)) => batch::recover(&self.workshop, batch, failed).await,
+            Some((batch, Err(failure))) if failure.met_another_node() => batch::run(&self.workshop, batch, None).await,
+            Some((batch, tried)) => batch::recover(&self.workshop, batch, tried).await,
         }
     }
 }
@@ -137,13 +133,13 @@ fn foresee(workshop: &Workshop, asked: &AskedFor) -> Foreseen {
     let Workshop { clock, steps, meter, memory, .. } = workshop;
     let now = clock.now();
     let loading = meter.start(Phase::Load);
-    let Some(recalled) = memory.recall(&Wanted::of(&asked.commands), now) else { return Foreseen::Unknown };
+    let Some(recalled) = memory.recall(&asked.commands, now) else { return Foreseen::Open(None) };
     drop(loading);
     if !(recalled.missing.is_empty() && asked.keys.is_empty()) {
-        return Foreseen::Recalled(Box::new(recalled));
+        return Foreseen::Open(Some(Box::new(recalled)));
     }
     let _deciding = meter.start(Phase::Decide);
-    let Ok(decided) = steps.decide(recalled.world, &asked.commands, now, Round::Early) else { return Foreseen::Unknown };
+    let Ok(decided) = steps.decide(recalled.world, &asked.commands, now, Round::Early) else { return Foreseen::Open(None) };
     memory.follow(&decided.world, &decided.changes);
     Foreseen::Decided(Box::new(Draft::of(decided, Replays::default(), now)))
 }

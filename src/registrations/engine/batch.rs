@@ -4,7 +4,7 @@ use super::{
     Answered, Asked, Verdict, Workshop, full,
     keys::{self, Keys, Replays},
     load::load_people,
-    memory::Recalled,
+    memory::{Memory, Recalled},
     timings::{Meter, Phase},
     wanted::Wanted,
 };
@@ -76,7 +76,7 @@ impl Batch {
 
 /// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
 /// What is known of them need not be read.
-pub async fn run(workshop: &Workshop, batch: Batch, recalled: Option<Recalled>) {
+pub async fn run(workshop: &Workshop, batch: Batch, recalled: Option<Box<Recalled>>) {
     let first = attempt(workshop, &batch.asked, recalled).await;
     recover(workshop, batch, first).await;
 }
@@ -84,9 +84,6 @@ pub async fn run(workshop: &Workshop, batch: Batch, recalled: Option<Recalled>) 
 /// Answers the commands of a batch that was tried, if need be by running them one by one.
 pub async fn recover(workshop: &Workshop, batch: Batch, tried: Result<Vec<Verdict>, Failure>) {
     let count = batch.answers.len();
-    if tried.is_err() {
-        workshop.forget();
-    }
     let results: Vec<Answered> = match tried {
         Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
         Err(failure) if count == 1 || failure.unknown || is_unavailable(&failure.error) => {
@@ -119,9 +116,11 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// Whether it may be tried again as it is.
+    /// Whether it may be tried again as it is. A unique violation is another node's attendee, registration or key that was
+    /// not there when we looked, a foreign key violation an attendee or session that another node removed since.
     pub fn met_another_node(&self) -> bool {
-        !self.unknown && met_another_node(&self.error)
+        let met = is_transient(&self.error) || is_unique_violation(&self.error) || is_foreign_key_violation(&self.error);
+        met && !self.unknown
     }
 
     fn problem(&self) -> Problem {
@@ -133,7 +132,7 @@ impl Failure {
 }
 
 /// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Option<Recalled>) -> Result<Vec<Verdict>, Failure> {
+async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Option<Box<Recalled>>) -> Result<Vec<Verdict>, Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let (task_workshop, task_asked, recalled) = (workshop.clone(), Arc::clone(asked), recalled.take());
@@ -157,13 +156,7 @@ pub async fn joined<T>(task: JoinHandle<Result<T, Failure>>) -> Result<T, Failur
     task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()))
 }
 
-/// A unique violation is another node's attendee, registration or key that was not there when we looked, a foreign key
-/// violation an attendee or session that another node removed since.
-fn met_another_node(error: &Error) -> bool {
-    is_transient(error) || is_unique_violation(error) || is_foreign_key_violation(error)
-}
-
-async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Recalled>) -> Result<Vec<Verdict>, Failure> {
+async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>) -> Result<Vec<Verdict>, Failure> {
     let Workshop { db, clock, steps, meter, .. } = workshop;
     let mut wanted = Wanted::of(&asked.commands);
     for round in 1..=ROUNDS {
@@ -172,7 +165,7 @@ async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Recall
         let commands = replays.rest(&asked.commands);
         let loading = meter.start(Phase::Load);
         let world = match recalled.take() {
-            Some(Recalled { world, missing }) => load_people(&mut tx, &missing, world).await?,
+            Some(recalled) => load_people(&mut tx, &recalled.missing, recalled.world).await?,
             None => steps.load(&mut tx, &wanted, clock.now()).await?,
         };
         drop(loading);
@@ -211,26 +204,28 @@ impl Draft {
         let found_full = full::found_full(&outcomes);
         Self { verdicts: replays.weave(outcomes), changes, world, unlearned: false, found_full, now }
     }
+
+    /// Has the engine know it, if it doesn't yet.
+    fn teach(&self, memory: &Memory) {
+        if self.unlearned {
+            memory.learn(&self.world, &self.changes);
+        }
+    }
 }
 
 /// Writes what was decided about a batch and makes it durable.
 pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Draft) -> Result<Vec<Verdict>, Failure> {
     let Workshop { steps, meter, due, memory, .. } = workshop;
-    let Draft { verdicts, changes, world, unlearned, now, .. } = &draft;
-    let learn = async {
-        if *unlearned {
-            memory.learn(world, changes);
-        }
-    };
+    let Draft { verdicts, changes, now, .. } = &draft;
     if changes.is_empty() {
-        learn.await;
+        draft.teach(memory);
         meter.time(Phase::Rollback, tx.rollback()).await?;
         return Ok(done(workshop, draft).await);
     }
     meter.time(Phase::Write, steps.write(&mut tx, changes, *now)).await?;
     keys::write(&mut tx, &asked.keys, verdicts, *now).await?;
     // It learns while the disk is waited for; if that fails, all is forgotten.
-    let (committed, ()) = tokio::join!(meter.time(Phase::Commit, steps.commit(tx)), learn);
+    let (committed, ()) = tokio::join!(meter.time(Phase::Commit, steps.commit(tx)), async { draft.teach(memory) });
     // Postgres says so too when it ends a connection whose commit is already durable.
     committed.map_err(|error| Failure { unknown: error.as_database_error().is_none() || is_unavailable(&error), error })?;
     if changes.leaves_work() {

@@ -156,21 +156,8 @@ struct Held {
 impl Held {
     fn parts(self) -> (Registration, Slot) {
         let Self { id, session_id, attendee_id, status, seq, priority, offer_expires_at, checked_in_at, created_at, updated_at, .. } = self;
-        let registration = Registration {
-            id,
-            session_id,
-            attendee_id,
-            status,
-            seq,
-            priority,
-            offer_expires_at,
-            checked_in_at,
-            cancel_reason: None,
-            moved_to: None,
-            created_at,
-            updated_at,
-            cancelled_at: None,
-        };
+        let made = Registration::new(id, session_id, attendee_id, status, seq, priority, created_at);
+        let registration = Registration { offer_expires_at, checked_in_at, updated_at, ..made };
         let Self { code, starts_at, ends_at, room_id, .. } = self;
         (registration, Slot { session_id, code, starts_at, ends_at, room_id })
     }
@@ -179,17 +166,17 @@ impl Held {
 /// Reads what is wanted, about `now`. With `lock` nothing of it changes until the transaction ends.
 pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> Result<World> {
     let lock = lock && tx.dialect() == Dialect::Postgres;
-    let mut loader = Loader { tx, wanted, lock, world: World::default(), found: BTreeSet::new() };
-    let mut named = loader.named().await?;
+    let mut loader = Loader { tx, lock, world: World::default(), found: BTreeSet::new() };
+    let mut named = loader.named(wanted).await?;
     let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
     if lock {
         let ids: Vec<Uuid> = sessions.iter().copied().collect();
         loader.tx.query(LOCK_SESSIONS).bind_ids(&ids).all::<(Uuid,)>().await?;
         // Again: only the session and the attendee of a registration never change.
-        named = loader.named().await?;
+        named = loader.named(wanted).await?;
     }
     loader.sessions(&sessions).await?;
-    loader.found(&named, now).await?;
+    loader.found(wanted, &named, now).await?;
     // Whoever is locked is locked in one order, with those that turned up.
     let mut people = wanted.people(&named);
     people.extend(loader.found.iter().copied().map(Whom::Attendee));
@@ -201,15 +188,13 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
 
 /// Reads people with all they have, into a world that has everything else.
 pub async fn load_people(tx: &mut Tx, people: &BTreeSet<Whom>, world: World) -> Result<World> {
-    let wanted = Wanted::default();
-    let mut loader = Loader { tx, wanted: &wanted, lock: false, world, found: BTreeSet::new() };
+    let mut loader = Loader { tx, lock: false, world, found: BTreeSet::new() };
     loader.people(people).await?;
     Ok(loader.world)
 }
 
 struct Loader<'t> {
     tx: &'t mut Tx,
-    wanted: &'t Wanted,
     lock: bool,
     world: World,
     /// The attendees of registrations that turned up.
@@ -218,11 +203,11 @@ struct Loader<'t> {
 
 impl Loader<'_> {
     /// The registrations that are named, and those that came in their places.
-    async fn named(&mut self) -> Result<Vec<Registration>> {
-        if self.wanted.registrations.is_empty() {
+    async fn named(&mut self, wanted: &Wanted) -> Result<Vec<Registration>> {
+        if wanted.registrations.is_empty() {
             return Ok(Vec::new());
         }
-        self.tx.batch(NAMED, Columns::new().ids(self.wanted.registrations.iter().copied())).await
+        self.tx.batch(NAMED, Columns::new().ids(wanted.registrations.iter().copied())).await
     }
 
     /// Sessions with their events.
@@ -269,13 +254,13 @@ impl Loader<'_> {
     }
 
     /// What turns up in the sessions: who has or awaits a seat, as many as the commands may concern.
-    async fn found(&mut self, named: &[Registration], now: Timestamp) -> Result<()> {
-        let due = self.world.sessions().filter(|session| session.due_at.is_some_and(|due| due <= now)).map(|session| session.id);
-        let offers: Vec<Uuid> = self.wanted.offers.iter().copied().chain(due).collect();
+    async fn found(&mut self, wanted: &Wanted, named: &[Registration], now: Timestamp) -> Result<()> {
+        let due = self.world.sessions().filter(|session| session.is_due(now)).map(|session| session.id);
+        let offers: Vec<Uuid> = wanted.offers.iter().copied().chain(due).collect();
         self.all(OFFERS, offers, World::has_offers_of).await?;
-        let whole: Vec<Uuid> = self.wanted.whole.iter().copied().collect();
+        let whole: Vec<Uuid> = wanted.whole.iter().copied().collect();
         self.all(WHOLE, whole, World::has_all_in).await?;
-        let lines = self.wanted.heads(self.world.sessions(), named);
+        let lines = wanted.heads(self.world.sessions(), named);
         self.lines(&lines).await
     }
 

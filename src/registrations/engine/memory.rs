@@ -12,12 +12,12 @@ use crate::{
     db::{Db, Dialect},
     registrations::{
         decide::{AttendeeState, Changes, EventRules, SessionState, Slot, World},
-        model::Registration,
+        model::{Command, Registration},
     },
 };
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use uuid::Uuid;
 
@@ -71,14 +71,14 @@ impl Memory {
         Self((db.dialect() == Dialect::Sqlite).then(Arc::default))
     }
 
-    /// What is known of what is wanted; `None` if more than people is missing.
-    pub fn recall(&self, wanted: &Wanted, now: Timestamp) -> Option<Recalled> {
-        self.known()?.recall(wanted, now)
+    /// What is known of what commands want; `None` if more than people is missing.
+    pub fn recall<'c>(&self, commands: impl IntoIterator<Item = &'c Command>, now: Timestamp) -> Option<Recalled> {
+        self.known()?.recall(&Wanted::of(commands), now)
     }
 
     /// Whether everybody who books is known: a first look, which costs little.
-    pub fn knows_people(&self, wanted: &Wanted) -> bool {
-        self.known().is_some_and(|known| known.knows_people(wanted))
+    pub fn knows_people<'c>(&self, commands: impl IntoIterator<Item = &'c Command>) -> bool {
+        self.known().is_some_and(|known| Wanted::of(commands).people(&[]).iter().all(|whom| known.person(whom).is_some()))
     }
 
     /// Follows what was decided. It is known from now on, before it is written: if that fails, all is to be forgotten.
@@ -107,16 +107,9 @@ impl Memory {
         }
     }
 
+    /// What a panic may have left half changed: after each all is forgotten.
     fn known(&self) -> Option<MutexGuard<'_, Known>> {
-        self.0.as_ref().map(|known| {
-            known.lock().unwrap_or_else(|poisoned| {
-                // Whoever panicked may have left it half changed.
-                let mut known = poisoned.into_inner();
-                *known = Known::default();
-                self.0.iter().for_each(|known| known.clear_poison());
-                known
-            })
-        })
+        self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -133,12 +126,6 @@ impl Known {
         Some(Recalled { world, missing })
     }
 
-    fn knows_people(&self, wanted: &Wanted) -> bool {
-        let callers = wanted.callers.iter().map(|(user_id, session_id)| Whom::Caller { user_id: *user_id, session_id: *session_id });
-        let mut people = callers.chain(wanted.attendees.iter().copied().map(Whom::Attendee));
-        people.all(|whom| self.person(&whom).is_some())
-    }
-
     /// The sessions, with what was named of their registrations.
     fn recall_sessions(&self, wanted: &Wanted, now: Timestamp) -> Option<(World, Vec<Registration>)> {
         if !wanted.is_plain() {
@@ -149,7 +136,7 @@ impl Known {
         let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
         for session_id in sessions {
             let session = self.sessions.get(&session_id)?;
-            if session.due_at.is_some_and(|due| due <= now) || session.held_pools(now).next().is_some() {
+            if session.is_due(now) || session.held_pools(now).next().is_some() {
                 return None;
             }
             world.add_event(self.events.get(&session.event_id)?);
@@ -256,22 +243,7 @@ mod tests {
     fn with_seat(number: u128, status: Status) -> (AttendeeState, Registration) {
         let attendee = AttendeeState { id: id(number), event_id: id(0), user_id: Some(id(number)), category: None, erased: false };
         let now = Timestamp::from_micros(0).expect("a time");
-        let registration = Registration {
-            id: id(number),
-            session_id: id(0),
-            attendee_id: id(number),
-            status,
-            seq: 1,
-            priority: 0,
-            offer_expires_at: None,
-            checked_in_at: None,
-            cancel_reason: None,
-            moved_to: None,
-            created_at: now,
-            updated_at: now,
-            cancelled_at: None,
-        };
-        (attendee, registration)
+        (attendee, Registration::new(id(number), id(0), id(number), status, 1, 0, now))
     }
 
     fn meets(known: &mut Known, numbers: std::ops::Range<u128>) {

@@ -6,9 +6,9 @@
 //!
 //! Batches need no timer: while one commits the next one gathers. On SQLite, what the batches before have read or written
 //! is kept in [`memory`], and a batch that needs nothing else is decided while the one before is written ([`ahead`]).
-//! Answers go out only after COMMIT. Edits of the
-//! programme that can change seats or eligibility take their turn in the same queue, each in a transaction of its own that
-//! carries the edit and what follows from it. What is due by itself ([`Watch`]) is a command like any other.
+//! Answers go out only after COMMIT. Edits of the programme that can change seats or eligibility take their turn in the same
+//! queue, each in a transaction of its own that carries the edit and what follows from it. What is due by itself ([`Watch`])
+//! is a command like any other.
 
 mod ahead;
 mod batch;
@@ -328,9 +328,7 @@ async fn run(workshop: Workshop, settings: Settings, mut queue: mpsc::Receiver<W
 /// Takes the commands that stand before the next edit.
 fn first_commands(inbox: &mut VecDeque<Work>) -> Vec<Asked> {
     let mut commands = Vec::with_capacity(inbox.len());
-    while let Some(Work::Command(_)) = inbox.front()
-        && let Some(Work::Command(asked)) = inbox.pop_front()
-    {
+    while let Some(Work::Command(asked)) = inbox.pop_front_if(|work| matches!(work, Work::Command(_))) {
         commands.push(asked);
     }
     commands

@@ -89,8 +89,7 @@ impl Store {
         let mut all: Vec<&Registration> = self.registrations.values().filter(active).collect();
         all.sort_by_key(|row| row.session_id);
         for row in &all {
-            let SessionState { id, ref code, starts_at, ends_at, room_id, .. } = self.sessions[&row.session_id];
-            world.add_slot(&Slot { session_id: id, code: code.clone(), starts_at, ends_at, room_id });
+            world.add_slot(&Slot::of(&self.sessions[&row.session_id]));
             world.add_registration((*row).clone());
         }
         world.has_all_of(id, all.into_iter().map(|row| row.id).collect());
