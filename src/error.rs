@@ -356,17 +356,8 @@ impl Problem {
     }
 
     /// The answer, naming the request it belongs to.
-    pub fn to_response(&self, request_id: Option<uuid::Uuid>) -> HttpResponse {
+    pub fn to_response(&self, request_id: uuid::Uuid) -> HttpResponse {
         let inner = &self.0;
-        let mut body = Map::new();
-        body.insert("type".into(), format!("urn:problem-type:plenary:{}", inner.code.as_str()).into());
-        body.insert("code".into(), inner.code.as_str().into());
-        body.insert("status".into(), inner.code.status().into());
-        body.insert("title".into(), inner.code.title().into());
-        body.insert("detail".into(), inner.detail.clone().into());
-        body.insert("instance".into(), request_id.unwrap_or_default().urn().to_string().into());
-        body.insert("errors".into(), serde_json::json!(inner.errors));
-        body.extend(inner.members.clone());
         let mut response = HttpResponse::build(self.status_code());
         response.content_type("application/problem+json");
         if let Some(secs) = inner.retry_after_secs {
@@ -378,7 +369,39 @@ impl Problem {
         if inner.code.status() == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        response.body(Value::Object(body).to_string())
+        match serde_json::to_string(&Written::of(inner, request_id)) {
+            Ok(body) => response.body(body),
+            Err(_) => response.finish(),
+        }
+    }
+}
+
+/// A problem as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    r#type: String,
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+    detail: &'a str,
+    instance: uuid::fmt::Urn,
+    errors: &'a [Detail],
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
+impl<'a> Written<'a> {
+    fn of(inner: &'a Inner, request_id: uuid::Uuid) -> Self {
+        Self {
+            r#type: format!("urn:problem-type:plenary:{}", inner.code.as_str()),
+            code: inner.code.as_str(),
+            status: inner.code.status(),
+            title: inner.code.title(),
+            detail: &inner.detail,
+            instance: request_id.urn(),
+            errors: &inner.errors,
+            members: &inner.members,
+        }
     }
 }
 
@@ -400,8 +423,9 @@ impl ResponseError for Problem {
         StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Empty: what stands around all handlers writes it, and knows the request's id.
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        self.to_response(None)
+        HttpResponse::new(self.status_code())
     }
 }
 

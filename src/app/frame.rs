@@ -31,9 +31,8 @@ pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     let _under_way = state.metrics.begin();
     // Nothing below answers with an error instead of a response: the door, handlers and extractors all make responses.
     let mut response = next.call(request).await?.map_into_boxed_body();
-    if response.response().error().is_some() {
-        let problem = problem_of(response.response().error(), id);
-        response = response.into_response(problem.to_response(Some(id)));
+    if let Some(problem) = response.response().error().map(|error| written(error, id)) {
+        response = response.into_response(problem);
     }
     let standing = response.request().extensions_mut().remove::<Standing>();
     if let Some(standing) = standing {
@@ -60,20 +59,29 @@ pub async fn frame<B: MessageBody + 'static>(request: ServiceRequest, next: Next
     Ok(response)
 }
 
-fn problem_of(error: Option<&Error>, id: Uuid) -> Problem {
-    let Some(error) = error else { return Problem::internal("an error without a cause") };
+/// An error as the problem that it is, or stands for.
+fn written(error: &Error, id: Uuid) -> HttpResponse {
+    let foreign;
     let problem = match error.as_error::<Problem>() {
-        Some(problem) => problem.clone(),
-        None => match error.as_response_error().status_code().as_u16() {
-            404 => Problem::not_found(),
-            status @ 400..=499 => Problem::new(Code::InvalidParameter, format!("The request can't be read ({status}).")),
-            _ => Problem::internal(error),
-        },
+        Some(problem) => problem,
+        None => {
+            foreign = problem_of(error);
+            &foreign
+        }
     };
     if let Some(cause) = problem.cause() {
         tracing::error!(%id, code = problem.code().as_str(), cause, "request failed");
     }
-    problem
+    problem.to_response(id)
+}
+
+/// What stands for an error that isn't ours.
+fn problem_of(error: &Error) -> Problem {
+    match error.as_response_error().status_code().as_u16() {
+        404 => Problem::not_found(),
+        status @ 400..=499 => Problem::new(Code::InvalidParameter, format!("The request can't be read ({status}).")),
+        _ => Problem::internal(error),
+    }
 }
 
 /// What answers where no route does.

@@ -3,7 +3,7 @@
 use super::model::{Attendee, Claimable};
 use crate::{
     clock::Timestamp,
-    db::{BatchWrite, Bind, Columns, Db, Keyset, Result, Select, Sql, Tx, batch_select, batch_write},
+    db::{BatchSelect, BatchWrite, Bind, Columns, Db, Keyset, Result, Select, Sql, Tx, batch_select, batch_write},
     idempotency,
     registrations::seats::Occupancy,
     text::contains,
@@ -155,11 +155,11 @@ pub async fn set_claim(tx: &mut Tx, id: Uuid, hash: Vec<u8>) -> Result<u64> {
 /// Those of these ids who are attendees of the event, linked and erased ones too; without ids, all who are neither. They are
 /// locked: nobody is linked before the transaction ends.
 pub async fn claimable_locked(tx: &mut Tx, event_id: Uuid, ids: Option<&BTreeSet<Uuid>>) -> Result<Vec<Claimable>> {
-    const ALL_OPEN: Sql = claimable!(
+    const ALL_OPEN: BatchSelect = claimable!(
         (event_id: uuid),
         " w JOIN attendees a ON a.event_id = w.event_id WHERE a.user_id IS NULL AND a.erased_at IS NULL"
     );
-    const NAMED: Sql = claimable!((id: uuid, event_id: uuid), " w JOIN attendees a ON a.id = w.id AND a.event_id = w.event_id");
+    const NAMED: BatchSelect = claimable!((id: uuid, event_id: uuid), " w JOIN attendees a ON a.id = w.id AND a.event_id = w.event_id");
     match ids {
         None => tx.batch(ALL_OPEN, Columns::new().ids([event_id])).await,
         Some(ids) => tx.batch(NAMED, Columns::new().ids(ids.iter().copied()).ids(ids.iter().map(|_| event_id))).await,

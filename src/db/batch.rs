@@ -1,31 +1,41 @@
 //! Statements over many rows at once, written once for both databases.
 //!
 //! A batch costs a handful of statements whatever its size. The rows go in as [`super::Columns`], and on SQLite the
-//! answer comes back as *one* JSON value: rows streamed through sqlx cost two to four times as much there (a thread
-//! and a channel, some 10 µs a row).
+//! answer comes back as *one* value ([`super::rows`]): rows streamed through sqlx cost two to four times as much there (a
+//! thread and a channel, some 10 µs a row).
 
 use super::{
-    Columns, Error, Result, Tx,
+    Columns, Result, Tx,
     query::{Query, Sql},
+    rows,
 };
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, postgres::PgRow};
 
-/// A row of a batch's answer: by name from Postgres, by position out of SQLite's JSON, so the fields stand in the
-/// order of the statement's columns.
+/// A [`batch_select!`] statement.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchSelect {
+    /// The statement.
+    pub sql: Sql,
+    /// Its columns on SQLite, a letter each (see [`rows::read`]).
+    pub shape: &'static str,
+}
+
+/// A row of a batch's answer: by name from Postgres, by position from SQLite, so the fields stand in the order of the
+/// statement's columns.
 pub trait BatchRecord: DeserializeOwned + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 impl<T> BatchRecord for T where T: DeserializeOwned + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 impl Tx {
     /// Reads with a [`batch_select!`](crate::db::batch_select) statement.
-    pub async fn batch<R: BatchRecord>(&mut self, sql: Sql, input: Columns) -> Result<Vec<R>> {
-        self.query(sql).bind_columns(input).batch().await
+    pub async fn batch<R: BatchRecord>(&mut self, select: BatchSelect, input: Columns) -> Result<Vec<R>> {
+        self.query(select.sql).bind_columns(input).batch(select.shape).await
     }
 
     /// The same for a statement whose input is one column of ids and that takes a number, as `$3` on SQLite and as `$2` on
     /// Postgres.
-    pub async fn batch_up_to<R: BatchRecord>(&mut self, sql: Sql, input: Columns, number: i64) -> Result<Vec<R>> {
-        self.query(sql).bind_columns(input).bind(number).batch().await
+    pub async fn batch_up_to<R: BatchRecord>(&mut self, select: BatchSelect, input: Columns, number: i64) -> Result<Vec<R>> {
+        self.query(select.sql).bind_columns(input).bind(number).batch(select.shape).await
     }
 
     /// Writes with a [`batch_write!`](crate::db::batch_write) statement and answers how many rows it touched.
@@ -35,12 +45,9 @@ impl Tx {
 }
 
 impl Query<'_> {
-    async fn batch<R: BatchRecord>(self) -> Result<Vec<R>> {
+    async fn batch<R: BatchRecord>(self, shape: &'static str) -> Result<Vec<R>> {
         match self.target.dialect() {
-            super::Dialect::Sqlite => {
-                let json: String = self.scalar().await?;
-                serde_json::from_str(&json).map_err(|error| Error::Decode(error.into()))
-            }
+            super::Dialect::Sqlite => rows::read(&self.scalar::<Vec<u8>>().await?, shape),
             super::Dialect::Postgres => self.all_from_postgres().await,
         }
     }
@@ -62,32 +69,52 @@ pub(crate) use batch_write;
 /// their types (`bool` too) and names, the input and what follows it, which may be said for each database.
 macro_rules! batch_select {
     ($output:tt, $input:tt, sqlite: $sqlite:expr, postgres: $postgres:expr) => {
-        $crate::db::Sql::Differs {
-            sqlite: $crate::db::batch_select!($output, $input, $sqlite).text($crate::db::Dialect::Sqlite),
-            postgres: $crate::db::batch_select!($output, $input, $postgres).text($crate::db::Dialect::Postgres),
+        $crate::db::BatchSelect {
+            sql: $crate::db::Sql::Differs {
+                sqlite: $crate::db::batch_select!($output, $input, $sqlite).sql.text($crate::db::Dialect::Sqlite),
+                postgres: $crate::db::batch_select!($output, $input, $postgres).sql.text($crate::db::Dialect::Postgres),
+            },
+            shape: $crate::db::batch_select!($output, $input, "").shape,
         }
     };
     ([$out_ty:ident $out:literal as $as:ident $(, $more_ty:ident $more:literal as $more_as:ident)* $(,)?], ($($name:ident: $ty:ident),+), $after:expr) => {
-        $crate::db::Sql::Differs {
-            sqlite: concat!(
-                "SELECT json_group_array(json_array(",
-                $crate::db::batch_output!($out_ty $out) $(, ", ", $crate::db::batch_output!($more_ty $more))*,
-                ")) FROM ", $crate::db::batch_input!(sqlite; $($name: $ty),+), $after
-            ),
-            postgres: concat!(
-                "SELECT ", $out, " AS ", stringify!($as) $(, ", ", $more, " AS ", stringify!($more_as))*,
-                " FROM ", $crate::db::batch_input!(postgres; $($name: $ty),+), $after
-            ),
+        $crate::db::BatchSelect {
+            sql: $crate::db::Sql::Differs {
+                sqlite: concat!(
+                    "SELECT ", $crate::db::batch_output!([] [] $out_ty $out $(, $more_ty $more)*),
+                    " FROM ", $crate::db::batch_input!(sqlite; $($name: $ty),+), $after
+                ),
+                postgres: concat!(
+                    "SELECT ", $out, " AS ", stringify!($as) $(, ", ", $more, " AS ", stringify!($more_as))*,
+                    " FROM ", $crate::db::batch_input!(postgres; $($name: $ty),+), $after
+                ),
+            },
+            shape: concat!($crate::db::batch_shape!($out_ty) $(, $crate::db::batch_shape!($more_ty))*),
         }
     };
 }
 pub(crate) use batch_select;
 
+/// The one column of the answer on SQLite: sorts ids, which may be NULL, from values.
 macro_rules! batch_output {
-    (uuid $expression:literal) => {
-        // hex(NULL) is an empty text
-        concat!("nullif(hex(", $expression, "), '')")
+    ([$($value:tt)*] [$($id:tt)*] uuid $expression:literal $(, $($more:tt)+)?) => {
+        $crate::db::batch_output!(
+            [$($value)*] [$($id)* " || ifnull(", $expression, ", x'00000000000000000000000000000000')",] $($($more)+)?
+        )
     };
+    ([] [$($id:tt)*] $ty:ident $expression:literal $(, $($more:tt)+)?) => {
+        $crate::db::batch_output!([$crate::db::batch_value!($ty $expression),] [$($id)*] $($($more)+)?)
+    };
+    ([$($value:tt)+] [$($id:tt)*] $ty:ident $expression:literal $(, $($more:tt)+)?) => {
+        $crate::db::batch_output!([$($value)+ ", ", $crate::db::batch_value!($ty $expression),] [$($id)*] $($($more)+)?)
+    };
+    ([$($value:tt)*] [$($id:tt)*]) => {
+        concat!("json_group_array(json_array(", $($value)* ")) || x'00' || ifnull(group_concat(''", $($id)* ", ''), '')")
+    };
+}
+pub(crate) use batch_output;
+
+macro_rules! batch_value {
     (bool $expression:literal) => {
         concat!("json(CASE WHEN ", $expression, " THEN 'true' ELSE 'false' END)")
     };
@@ -95,7 +122,17 @@ macro_rules! batch_output {
         $expression
     };
 }
-pub(crate) use batch_output;
+pub(crate) use batch_value;
+
+macro_rules! batch_shape {
+    (uuid) => {
+        "i"
+    };
+    ($ty:ident) => {
+        "v"
+    };
+}
+pub(crate) use batch_shape;
 
 /// The input set, called `w` by what follows it. On SQLite the ids of all rows are one blob (`$1`) and the other values a
 /// JSON array (`$2`): an id out of a blob costs a fifth of one out of JSON.

@@ -12,13 +12,14 @@ mod listing;
 mod migrations;
 mod query;
 mod remembered;
+mod rows;
 mod script;
 mod select;
 mod types;
 
 pub use backup::{BackupError, Copied, back_up, restore};
-pub use batch::BatchRecord;
-pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_write};
+pub use batch::{BatchRecord, BatchSelect};
+pub(crate) use batch::{batch_array, batch_field, batch_input, batch_output, batch_select, batch_shape, batch_value, batch_write};
 pub use changes::{Changes, Moment};
 pub use connect::{Access, ConnectError, Settings};
 pub use listing::{Cell, Field, Kind, Listing, ListingOf, Part, Parts, Sink};

@@ -3,7 +3,7 @@
 //! On SQLite a connection is a thread, and every statement costs two changes of threads, on a busy machine more than the
 //! statement itself: what belongs together goes there together. On Postgres the statements follow each other.
 
-use super::{BatchRecord, Columns, Error, Inner, Result, Sql, Tx, query::Args, types::add_columns};
+use super::{BatchRecord, BatchSelect, Columns, Error, Inner, Result, Sql, Tx, query::Args, rows, types::add_columns};
 use futures_util::TryStreamExt;
 use sqlx::{
     AssertSqlSafe, Either, Executor, Row, Sqlite, SqliteConnection,
@@ -19,16 +19,16 @@ const INPUT_PARAMETERS: usize = 2;
 pub struct Answers(std::vec::IntoIter<Answer>);
 
 enum Answer {
-    Json(String),
-    Rows(Vec<PgRow>),
+    Sqlite(Vec<u8>, &'static str),
+    Postgres(Vec<PgRow>),
 }
 
 impl Answers {
     /// The next one.
     pub fn take<R: BatchRecord>(&mut self) -> Result<Vec<R>> {
         match self.0.next() {
-            Some(Answer::Json(json)) => serde_json::from_str(&json).map_err(|error| Error::Decode(error.into())),
-            Some(Answer::Rows(rows)) => rows.iter().map(R::from_row).collect(),
+            Some(Answer::Sqlite(answer, shape)) => rows::read(&answer, shape),
+            Some(Answer::Postgres(rows)) => rows.iter().map(R::from_row).collect(),
             None => Err(Error::Protocol("a batch was asked for more answers than it has".into())),
         }
     }
@@ -46,13 +46,13 @@ pub struct BatchWrite {
 
 impl Tx {
     /// Reads with several [`batch_select!`](crate::db::batch_select) statements, none of which needs the answer of another.
-    pub async fn batch_all(&mut self, reads: Vec<(Sql, Columns)>) -> Result<Answers> {
+    pub async fn batch_all(&mut self, reads: Vec<(BatchSelect, Columns)>) -> Result<Answers> {
         let answers = match &mut self.inner {
             Inner::Sqlite(tx) => read_sqlite(tx, reads).await?,
             Inner::Postgres(_) => {
                 let mut answers = Vec::with_capacity(reads.len());
-                for (sql, input) in reads {
-                    answers.push(Answer::Rows(self.query(sql).bind_columns(input).rows_from_postgres().await?));
+                for (BatchSelect { sql, .. }, input) in reads {
+                    answers.push(Answer::Postgres(self.query(sql).bind_columns(input).rows_from_postgres().await?));
                 }
                 answers
             }
@@ -86,16 +86,17 @@ fn expect(rows: Option<usize>, touched: u64) -> Result<()> {
 }
 
 /// One statement whose only row has an answer a column.
-async fn read_sqlite(connection: &mut SqliteConnection, reads: Vec<(Sql, Columns)>) -> Result<Vec<Answer>> {
-    let (mut text, mut args, count) = (String::from("SELECT "), Args::new(super::Dialect::Sqlite), reads.len());
-    for (number, (sql, input)) in reads.into_iter().enumerate() {
+async fn read_sqlite(connection: &mut SqliteConnection, reads: Vec<(BatchSelect, Columns)>) -> Result<Vec<Answer>> {
+    let (mut text, mut args) = (String::from("SELECT "), Args::new(super::Dialect::Sqlite));
+    let shapes: Vec<&'static str> = reads.iter().map(|(select, _)| select.shape).collect();
+    for (number, (BatchSelect { sql, .. }, input)) in reads.into_iter().enumerate() {
         text.push_str(if number == 0 { "(" } else { ", (" });
         push_shifted(&mut text, sql.text(super::Dialect::Sqlite), number * INPUT_PARAMETERS);
         text.push(')');
         add_columns(&mut args, input).map_err(Error::Encode)?;
     }
     let row: SqliteRow = sqlx::query_with::<Sqlite, _>(AssertSqlSafe(text), sqlite(args)).fetch_one(connection).await?;
-    (0..count).map(|column| row.try_get(column).map(Answer::Json)).collect()
+    shapes.into_iter().enumerate().map(|(column, shape)| Ok(Answer::Sqlite(row.try_get(column)?, shape))).collect()
 }
 
 async fn write_sqlite(connection: &mut SqliteConnection, writes: Vec<BatchWrite>) -> Result<()> {

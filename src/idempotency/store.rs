@@ -3,7 +3,7 @@
 use super::{Claim, KEPT_SECS, Scope};
 use crate::{
     clock::Timestamp,
-    db::{Columns, Result, Sql, Tx, batch_select, batch_write},
+    db::{BatchSelect, Columns, Result, Sql, Tx, batch_select, batch_write},
     reply::Answer,
 };
 use serde::Deserialize;
@@ -99,7 +99,7 @@ pub async fn forget_about(tx: &mut Tx, id: Uuid) -> Result<()> {
 
 /// What was answered to each of these keys that was used. Deletes those that are too old.
 pub async fn find_all(tx: &mut Tx, scopes: &[&Scope], now: Timestamp) -> Result<HashMap<Scope, Stored>> {
-    const FIND_ALL: Sql = batch_select!(
+    const FIND_ALL: BatchSelect = batch_select!(
         [
             uuid "k.principal_id" as principal_id, text "k.operation" as operation, text "k.key" as key,
             text "k.fingerprint" as fingerprint, int "k.status" as status, text "k.location" as location, text "k.etag" as etag,

@@ -309,6 +309,11 @@ impl World {
         self.slots.get(&session_id)
     }
 
+    /// Sessions of registrations that were loaded, whose hours were not; some more than once.
+    pub fn without_slot(&self) -> impl Iterator<Item = Uuid> {
+        self.registrations.values().map(|held| held.registration.session_id).filter(|id| !self.slots.contains_key(id))
+    }
+
     /// The attendees all of whose active registrations were loaded, with these.
     pub fn people(&self) -> impl Iterator<Item = (&AttendeeState, Vec<&Registration>)> {
         self.of_attendee.iter().filter_map(|(attendee_id, ids)| {

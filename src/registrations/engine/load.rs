@@ -3,7 +3,7 @@
 use super::wanted::{ALL_HEADS, Wanted, Whom};
 use crate::{
     clock::Timestamp,
-    db::{Answers, Columns, Dialect, Result, Sql, Tx, batch_select},
+    db::{BatchSelect, Columns, Dialect, Result, Tx, batch_select},
     registrations::{
         decide::{AttendeeState, CategorySeats, EventRules, SessionState, Slot, World},
         model::{Registration, Status},
@@ -34,7 +34,7 @@ macro_rules! registrations {
 /// transactions before it committed. SQLite has one writer and needs none.
 const LOCK_SESSIONS: &str = "SELECT session_id FROM session_seats WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE";
 
-const SESSIONS: Sql = batch_select!(
+const SESSIONS: BatchSelect = batch_select!(
     [
         uuid "s.id" as id, uuid "s.event_id" as event_id, text "s.code" as code, text "s.status" as status,
         time "s.starts_at" as starts_at, time "s.ends_at" as ends_at, uuid "s.room_id" as room_id,
@@ -49,7 +49,7 @@ const SESSIONS: Sql = batch_select!(
 );
 
 /// The events of sessions, each as often as sessions of it are asked for.
-const EVENTS: Sql = batch_select!(
+const EVENTS: BatchSelect = batch_select!(
     [
         uuid "e.id" as id, text "e.status" as status, text "e.time_zone" as time_zone, time "e.booking_opens_at" as opens_at,
         time "e.booking_closes_at" as closes_at, text "e.admission" as admission, text "e.overlap" as overlap,
@@ -62,14 +62,8 @@ const EVENTS: Sql = batch_select!(
     " w JOIN sessions s ON s.id = w.id JOIN events e ON e.id = s.event_id"
 );
 
-/// Which attendee a row of the input means: the one it names, or the one that its user is at its event.
-macro_rules! attendee_of_row {
-    () => {
-        "COALESCE(w.attendee_id, (SELECT b.id FROM attendees b WHERE b.user_id = w.user_id AND b.event_id = w.event_id))"
-    };
-}
-
-/// Attendees, on Postgres locked in id order, after the sessions: what somebody has elsewhere must not change meanwhile.
+/// Attendees, each named, or as the one that a user is at an event. On Postgres they are locked in id order, after the
+/// sessions: what somebody has elsewhere must not change meanwhile.
 macro_rules! attendees {
     ($lock:literal) => {
         batch_select!(
@@ -78,20 +72,23 @@ macro_rules! attendees {
                 bool "a.erased_at IS NOT NULL" as erased
             ],
             (attendee_id: uuid, user_id: uuid, event_id: uuid),
-            sqlite: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!()),
-            postgres: concat!(" w JOIN attendees a ON a.id = ", attendee_of_row!(), $lock)
+            concat!(
+                " w JOIN attendees a ON a.id = COALESCE(w.attendee_id, ",
+                "(SELECT b.id FROM attendees b WHERE b.user_id = w.user_id AND b.event_id = w.event_id))",
+                $lock
+            )
         )
     };
 }
-const ATTENDEES: Sql = attendees!("");
-const ATTENDEES_LOCKED: Sql = attendees!(" ORDER BY a.id FOR NO KEY UPDATE OF a");
+const ATTENDEES: BatchSelect = attendees!("");
+const ATTENDEES_LOCKED: BatchSelect = attendees!(" ORDER BY a.id FOR NO KEY UPDATE OF a");
 
 /// Registrations by id, with those that came in their places.
-const NAMED: Sql = registrations!((id: uuid), " w JOIN registrations n ON n.id = w.id JOIN registrations r ON r.id IN (n.id, n.moved_to)");
+const NAMED: BatchSelect = registrations!((id: uuid), " w JOIN registrations n ON n.id = w.id JOIN registrations r ON r.id IN (n.id, n.moved_to)");
 
-const OFFERS: Sql = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'offered'");
+const OFFERS: BatchSelect = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'offered'");
 
-const WHOLE: Sql = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status <> 'cancelled'");
+const WHOLE: BatchSelect = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status <> 'cancelled'");
 
 macro_rules! heads {
     ($most:literal) => {
@@ -105,26 +102,35 @@ macro_rules! heads {
 }
 
 /// The first who wait in each session, as many as the number says (SQLite takes no column there).
-const LINES: Sql = registrations!(
+const LINES: BatchSelect = registrations!(
     (session_id: uuid),
     sqlite: heads!("$3"),
     postgres: heads!("$2")
 );
 
-/// All that attendees have, with the hours of its sessions.
-const HELD: Sql = batch_select!(
+/// All that attendees have.
+const HELD: BatchSelect = batch_select!(
     [
         uuid "r.id" as id, uuid "r.session_id" as session_id, uuid "r.attendee_id" as attendee_id, text "r.status" as status,
         int "r.seq" as seq, int "r.priority" as priority, time "r.offer_expires_at" as offer_expires_at,
-        time "r.checked_in_at" as checked_in_at, time "r.created_at" as created_at, time "r.updated_at" as updated_at,
-        text "s.code" as code, time "s.starts_at" as starts_at, time "s.ends_at" as ends_at, uuid "s.room_id" as room_id
+        time "r.checked_in_at" as checked_in_at, time "r.created_at" as created_at, time "r.updated_at" as updated_at
     ],
-    (attendee_id: uuid, user_id: uuid, event_id: uuid),
-    concat!(" w JOIN registrations r ON r.attendee_id = ", attendee_of_row!(), " AND r.ended_seq = 0 JOIN sessions s ON s.id = r.session_id")
+    (id: uuid),
+    " w JOIN registrations r ON r.attendee_id = w.id AND r.ended_seq = 0"
+);
+
+/// When and where sessions are held.
+const SLOTS: BatchSelect = batch_select!(
+    [
+        uuid "s.id" as session_id, text "s.code" as code, time "s.starts_at" as starts_at, time "s.ends_at" as ends_at,
+        uuid "s.room_id" as room_id
+    ],
+    (id: uuid),
+    " w JOIN sessions s ON s.id = w.id"
 );
 
 /// How many seats the attendees of each pool's category have. Counted, so that it can't drift.
-const CATEGORY_SEATS: Sql = batch_select!(
+const CATEGORY_SEATS: BatchSelect = batch_select!(
     [
         uuid "w.session_id" as session_id, text "w.category" as category,
         int "(SELECT COUNT(*) FROM registrations r JOIN attendees a ON a.id = r.attendee_id WHERE r.session_id = w.session_id \
@@ -147,19 +153,13 @@ struct Held {
     checked_in_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    code: String,
-    starts_at: Timestamp,
-    ends_at: Timestamp,
-    room_id: Option<Uuid>,
 }
 
-impl Held {
-    fn parts(self) -> (Registration, Slot) {
-        let Self { id, session_id, attendee_id, status, seq, priority, offer_expires_at, checked_in_at, created_at, updated_at, .. } = self;
-        let made = Registration::new(id, session_id, attendee_id, status, seq, priority, created_at);
-        let registration = Registration { offer_expires_at, checked_in_at, updated_at, ..made };
-        let Self { code, starts_at, ends_at, room_id, .. } = self;
-        (registration, Slot { session_id, code, starts_at, ends_at, room_id })
+impl From<Held> for Registration {
+    fn from(held: Held) -> Self {
+        let Held { id, session_id, attendee_id, status, seq, priority, offer_expires_at, checked_in_at, created_at, updated_at } = held;
+        let made = Self::new(id, session_id, attendee_id, status, seq, priority, created_at);
+        Self { offer_expires_at, checked_in_at, updated_at, ..made }
     }
 }
 
@@ -225,31 +225,29 @@ impl Loader<'_> {
             return Ok(());
         }
         let event_of = |whom: &Whom| self.world.session(whom.session()?).map(|session| session.event_id);
-        let input = || {
-            let column = |pick: &dyn Fn(&Whom) -> Option<Uuid>| people.iter().map(pick).collect::<Vec<_>>();
-            Columns::new().ids(column(&Whom::attendee)).ids(column(&Whom::user)).ids(column(&event_of))
-        };
+        let column = |pick: &dyn Fn(&Whom) -> Option<Uuid>| people.iter().map(pick).collect::<Vec<_>>();
+        let input = Columns::new().ids(column(&Whom::attendee)).ids(column(&Whom::user)).ids(column(&event_of));
         let attendees = if self.lock { ATTENDEES_LOCKED } else { ATTENDEES };
-        let mut answers = self.tx.batch_all(vec![(attendees, input()), (HELD, input())]).await?;
-        self.add_people(&mut answers)
-    }
-
-    fn add_people(&mut self, answers: &mut Answers) -> Result<()> {
-        let mut held: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for attendee in answers.take::<AttendeeState>()? {
-            held.insert(attendee.id, Vec::new());
-            self.world.add_attendee(attendee);
-        }
-        for (registration, slot) in answers.take::<Held>()?.into_iter().map(Held::parts) {
-            let theirs = held.entry(registration.attendee_id).or_default();
-            // Who is named in two ways has theirs twice.
-            if !theirs.contains(&registration.id) {
-                theirs.push(registration.id);
-            }
-            self.world.add_slot(&slot);
+        let attendees: Vec<AttendeeState> = self.tx.batch(attendees, input).await?;
+        let mut held: BTreeMap<Uuid, Vec<Uuid>> = attendees.iter().map(|attendee| (attendee.id, Vec::new())).collect();
+        attendees.into_iter().for_each(|attendee| self.world.add_attendee(attendee));
+        let rows: Vec<Held> = self.tx.batch(HELD, Columns::new().ids(held.keys().copied())).await?;
+        for registration in rows.into_iter().map(Registration::from) {
+            held.entry(registration.attendee_id).or_default().push(registration.id);
             self.world.add_registration(registration);
         }
         held.into_iter().for_each(|(attendee_id, ids)| self.world.has_all_of(attendee_id, ids));
+        self.slots().await
+    }
+
+    /// The hours of the sessions that are held and not yet known.
+    async fn slots(&mut self) -> Result<()> {
+        let unknown: BTreeSet<Uuid> = self.world.without_slot().collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let slots: Vec<Slot> = self.tx.batch(SLOTS, Columns::new().ids(unknown)).await?;
+        slots.iter().for_each(|slot| self.world.add_slot(slot));
         Ok(())
     }
 
@@ -265,7 +263,7 @@ impl Loader<'_> {
     }
 
     /// Registrations of sessions, all of a kind.
-    async fn all(&mut self, which: Sql, sessions: Vec<Uuid>, complete: fn(&mut World, Uuid)) -> Result<()> {
+    async fn all(&mut self, which: BatchSelect, sessions: Vec<Uuid>, complete: fn(&mut World, Uuid)) -> Result<()> {
         if sessions.is_empty() {
             return Ok(());
         }

@@ -123,6 +123,10 @@ impl Known {
                 None => drop(missing.insert(whom)),
             }
         }
+        if !missing.is_empty() {
+            // Of what they have it need not be read when it is.
+            self.slots.values().for_each(|slot| world.add_slot(slot));
+        }
         Some(Recalled { world, missing })
     }
 

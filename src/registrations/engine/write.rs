@@ -3,7 +3,7 @@
 use crate::{
     attendees::model::{Attendee, AttendeeForm},
     clock::Timestamp,
-    db::{BatchWrite, Columns, Result, Sql, Tx, batch_select, batch_write},
+    db::{BatchSelect, BatchWrite, Columns, Result, Sql, Tx, batch_select, batch_write},
     registrations::{
         decide::{Change, Changes, SessionState},
         model::{Registration, Status},
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
-const USERS: Sql =
+const USERS: BatchSelect =
     batch_select!([uuid "u.id" as id, text "u.name" as name, text "u.email" as email], (id: uuid), " w JOIN users u ON u.id = w.id");
 
 const ADD_ATTENDEES: Sql = batch_write!(

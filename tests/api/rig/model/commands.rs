@@ -461,14 +461,15 @@ impl Model {
         Ok(())
     }
 
+    /// All of theirs end before anybody moves up, else they would themselves.
     fn erase(&mut self, person: Uuid) {
         let held: Vec<(Uuid, Uuid)> = self.of_person(person).into_iter().map(|row| (row.id, row.session_id)).collect();
-        for (id, session) in held {
-            self.touch(session);
-            if self.rows[&id].status != Status::Cancelled {
-                self.end(id, CancelReason::Erased);
-                self.promote(session);
+        for (id, session) in &held {
+            self.expire(*session);
+            if self.rows[id].status != Status::Cancelled {
+                self.end(*id, CancelReason::Erased);
             }
         }
+        held.into_iter().for_each(|(_, session)| self.promote(session));
     }
 }
