@@ -1,12 +1,17 @@
 //! Opening the database that `DATABASE_URL` names.
 
-use super::{ACQUIRE_TIMEOUT, Changes, Db, Follower, Pools, follow::follow};
+use super::{
+    ACQUIRE_TIMEOUT, Changes, Db, Follower, Owner, Pools,
+    checkpoints::{Checkpoints, LOG_PAGES},
+    follow::follow,
+};
 use sqlx::{
     ConnectOptions, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{fs::File, path::Path, str::FromStr, sync::Arc, time::Duration};
+use tokio::runtime::Handle;
 use tracing::log::LevelFilter;
 
 /// SQLite before this loses data when a checkpoint and a commit meet (the WAL-reset bug, fixed in 3.51.3).
@@ -85,9 +90,9 @@ impl Db {
     /// The same for a process that is not a server.
     pub async fn connect_as(settings: &Settings, access: Access) -> Result<Self, ConnectError> {
         settings.check()?;
-        let (runtime, changes) = (tokio::runtime::Handle::current(), Changes::default());
+        let (runtime, changes) = (Handle::current(), Changes::default());
         if settings.url.starts_with("sqlite:") {
-            let pools = sqlite(settings, access).await?;
+            let pools = sqlite(settings, access, &runtime).await?;
             return Ok(Self { pools, runtime, changes, follower: None });
         }
         let (pool, options) = postgres(settings).await?;
@@ -100,7 +105,7 @@ impl Db {
     }
 }
 
-async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectError> {
+async fn sqlite(settings: &Settings, access: Access, runtime: &Handle) -> Result<Pools, ConnectError> {
     let options = SqliteConnectOptions::from_str(&settings.url)
         .map_err(ConnectError::Url)?
         .create_if_missing(access == Access::Create)
@@ -115,7 +120,7 @@ async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectErr
     if access != Access::Create && !file.exists() {
         return Err(ConnectError::Missing(file.display().to_string()));
     }
-    let owner = if access == Access::Beside { None } else { Some(Arc::new(own(file)?)) };
+    let file = if access == Access::Beside { None } else { Some(own(file)?) };
     let write = SqlitePoolOptions::new()
         // What lies in this process does not go away.
         .test_before_acquire(false)
@@ -124,7 +129,7 @@ async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectErr
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.clone())
+        .connect_with(options.clone().pragma("wal_autocheckpoint", LOG_PAGES.to_string()))
         .await?;
     let (version,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&write).await?;
     if parse_version(&version) < SQLITE_AT_LEAST {
@@ -138,8 +143,9 @@ async fn sqlite(settings: &Settings, access: Access) -> Result<Pools, ConnectErr
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.create_if_missing(false).read_only(true))
+        .connect_with(options.clone().create_if_missing(false).read_only(true))
         .await?;
+    let owner = file.map(|file| Arc::new(Owner { file, checkpoints: Checkpoints::start(options, runtime) }));
     Ok(Pools::Sqlite { read, write, owner })
 }
 

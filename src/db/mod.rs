@@ -6,6 +6,7 @@
 mod backup;
 mod batch;
 mod changes;
+mod checkpoints;
 mod connect;
 mod follow;
 mod listing;
@@ -32,6 +33,7 @@ pub(crate) use types::text_enum;
 pub use types::{Columns, JsonText};
 
 use crate::error::Problem;
+use checkpoints::Checkpoints;
 use futures_util::future::BoxFuture;
 use query::Target;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
@@ -66,8 +68,15 @@ impl Drop for Follower {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { read: SqlitePool, write: SqlitePool, owner: Option<Arc<File>> },
+    Sqlite { read: SqlitePool, write: SqlitePool, owner: Option<Arc<Owner>> },
     Postgres(PgPool),
+}
+
+/// What the process has that owns a SQLite file.
+struct Owner {
+    /// Locked for as long.
+    file: File,
+    checkpoints: Checkpoints,
 }
 
 /// How a pool of connections is used.
@@ -105,6 +114,8 @@ pub struct Tx {
     /// What it changes of what nodes keep in memory.
     changed: Vec<Uuid>,
     changes: Changes,
+    /// Whom a commit is to be told.
+    owner: Option<Arc<Owner>>,
 }
 
 enum Inner {
@@ -143,7 +154,11 @@ impl Db {
     }
 
     fn tx(&self, inner: Inner) -> Tx {
-        Tx { inner, changed: Vec::new(), changes: self.changes.clone() }
+        let owner = match &self.pools {
+            Pools::Sqlite { owner, .. } => owner.clone(),
+            Pools::Postgres(_) => None,
+        };
+        Tx { inner, changed: Vec::new(), changes: self.changes.clone(), owner }
     }
 
     /// Runs `work` in a write transaction of its own, in a task that a dropped connection can't cancel:
@@ -221,9 +236,12 @@ impl Db {
         match &self.pools {
             Pools::Sqlite { read, write, owner } => {
                 read.close().await;
+                if let Some(owner) = owner {
+                    owner.checkpoints.close().await;
+                }
                 write.close().await;
                 // At the latest the end of the process frees it.
-                let _ = owner.as_ref().map(|owner| owner.unlock());
+                let _ = owner.as_ref().map(|owner| owner.file.unlock());
             }
             Pools::Postgres(pool) => pool.close().await,
         }
@@ -267,6 +285,9 @@ impl Tx {
         };
         // Failed or not: a commit whose answer was lost may be done.
         self.changes.happened(&changed);
+        if let Some(owner) = self.owner {
+            owner.checkpoints.committed();
+        }
         done
     }
 

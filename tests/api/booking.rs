@@ -53,6 +53,40 @@ on_both! { async fn a_full_session_puts_people_in_line_and_a_freed_seat_goes_to_
     assert_ne!(back["id"], seat["id"], "booking again after a cancellation is a new row");
 } }
 
+on_both! { async fn a_seat_is_told_again_for_as_long_as_it_is_there(app: App) {
+    let anna = app.user("anna").await;
+    let event = app.event(&anna, json!({ "booking": { "overlap": "allow" } })).await;
+    let (session, other) = (app.session(&anna, event_id(&event), json!({ "capacity": 1 })).await, app.session(&anna, event_id(&event), json!({})).await);
+    let (bo, carla) = (app.user("bo").await, app.user("carla").await);
+    let mut seats = Vec::new();
+    for ends in ["by its attendee", "by an organiser", "by a move"] {
+        let seat = app.book(&session, &bo).await.expect(201).json;
+        assert_eq!(app.book(&session, &bo).await.expect(200).json, seat, "before it ends {ends}");
+        match ends {
+            "by a move" => {
+                let to = json!({ "sessionId": other["id"] });
+                app.post(format!("/v1/registrations/{}/move", seat.as_id())).token(&bo.token).json(&to).send().await.expect(201);
+            }
+            _ => drop(app.cancel(&seat, if ends == "by its attendee" { &bo } else { &anna }).await.expect(200)),
+        }
+        assert!(!seats.contains(&seat["id"]));
+        seats.push(seat["id"].clone());
+    }
+    // Who moves up is told the seat, and the line no longer.
+    let seat = app.book(&session, &bo).await.expect(201).json;
+    let waits = app.book(&session, &carla).await.expect(201).json;
+    assert_eq!(app.book(&session, &carla).await.expect(200).json, waits);
+    app.cancel(&seat, &bo).await.expect(200);
+    let promoted = app.book(&session, &carla).await.expect(200).json;
+    assert_eq!((&promoted["id"], &promoted["status"], &promoted["position"]), (&waits["id"], &json!("confirmed"), &Value::Null));
+    // What an organiser edits may change everything.
+    let path = format!("/v1/sessions/{}", session.as_id());
+    let shown = app.get(&path).token(&anna.token).send().await.expect(200);
+    let patch = app.patch(&path).token(&anna.token).if_match(shown.header("etag").unwrap());
+    patch.merge(&json!({ "status": "cancelled" })).send().await.expect(200);
+    app.book(&session, &carla).await.problem(409, "session_cancelled");
+} }
+
 on_both! { async fn who_will_not_wait_is_refused(app: App) {
     let anna = app.user("anna").await;
     let event = app.event(&anna, json!({})).await;

@@ -6,6 +6,7 @@ use plenary::{
     config::Config,
     db::{ConnectError, Db},
 };
+use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Nullable columns by table and name.
@@ -100,6 +101,24 @@ async fn sqlite_keeps_what_was_acknowledged() {
     const LOOSE: &str =
         "SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite%' AND name <> '_sqlx_migrations'";
     assert_eq!(app.db().query(LOOSE).all::<(String,)>().await.expect("a list"), []);
+}
+
+/// How many users there are in the file by itself, without its log.
+async fn users_in(file: &Path) -> i64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("copy.db");
+    fs::copy(file, &copy).expect("a copy");
+    let mut database = SqliteConnectOptions::new().filename(copy).connect().await.expect("a database");
+    // Copied while it was written it may be anything.
+    sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(&mut database).await.unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlites_log_is_carried_into_the_file_while_it_is_small() {
+    let app = App::on_sqlite().await;
+    let file = app.database_url().strip_prefix("sqlite:").expect("a file");
+    app.user("anna").await;
+    eventually("she is in the file", async || users_in(Path::new(file)).await == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

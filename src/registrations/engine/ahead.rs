@@ -1,22 +1,24 @@
-//! Deciding ahead, on SQLite: while one batch is written and committed the next one is decided by what the engine knows.
+//! One batch after the other, each begun before the one before is answered, and if possible decided before that is written.
+//!
+//! On SQLite the engine knows what the batches before came to. While one is written and committed the next one is decided:
 //!
 //! ```text
 //! batch 1    recall ─► decide ─► BEGIN ─► write ─► COMMIT ─► answer
 //! batch 2                        recall ─► decide ─► BEGIN ─► write ─► COMMIT ─► answer
 //! ```
 //!
-//! A batch is written only when the one before is committed; if that fails, what was decided on top of it is decided
-//! again. A batch for which something has to be read is run for itself ([`batch::run`]): a second connection would have
-//! to read every page anew after each commit.
+//! It is written only when the one before is committed; if that fails, what was decided on top of it is decided again. A
+//! batch for which something has to be read begins when the one before is committed: on SQLite a second connection would
+//! have to read every page anew after each commit, and on Postgres it would only wait for the locks.
 
 use super::{
-    Asked, Verdict, Workshop,
-    batch::{self, AskedFor, Batch, Draft, Failure, joined},
+    Asked, Workshop,
+    batch::{self, AskedFor, Batch, Draft, Tried},
     keys::Replays,
     memory::Recalled,
     timings::Phase,
 };
-use crate::registrations::decide::Round;
+use crate::{db::Error, registrations::decide::Round};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -26,13 +28,17 @@ use tokio::task::JoinHandle;
 /// Runs batches one after the other.
 pub struct Ahead {
     workshop: Workshop,
-    /// The batch that is being written.
+    /// The batch that is under way.
     writing: Option<Writing>,
+    /// One that ended and is yet to be answered.
+    written: Option<(Batch, Tried)>,
 }
 
 struct Writing {
     batch: Batch,
     task: JoinHandle<Tried>,
+    /// Whether it was decided before it began.
+    decided: bool,
 }
 
 /// What is known of a batch at once.
@@ -43,54 +49,52 @@ enum Foreseen {
     Open(Option<Box<Recalled>>),
 }
 
-type Tried = Result<Vec<Verdict>, Failure>;
-
 impl Ahead {
     /// With nothing under way.
     pub fn new(workshop: Workshop) -> Self {
-        Self { workshop, writing: None }
+        Self { workshop, writing: None, written: None }
     }
 
     /// Whether nothing is under way.
     pub fn is_idle(&self) -> bool {
-        self.writing.is_none()
+        self.writing.is_none() && self.written.is_none()
     }
 
     /// Whether these can be decided while another batch is under way, as far as can be told at once.
     pub fn knows(&self, asked: &[Asked]) -> bool {
+        let decided = self.writing.as_ref().is_none_or(|writing| writing.decided);
         let plain = asked.iter().all(|asked| asked.keyed.is_none());
-        plain && self.workshop.memory.knows_people(asked.iter().map(|asked| &asked.command))
+        decided && plain && self.workshop.memory.knows_people(asked.iter().map(|asked| &asked.command))
     }
 
     /// Runs commands. They may still be under way when this ends: see [`Ahead::rest`].
     pub async fn run(&mut self, asked: Vec<Asked>) {
         let batch = Batch::of(asked, &self.workshop.meter);
+        if self.writing.as_ref().is_some_and(|writing| !writing.decided) {
+            self.wait().await;
+        }
         let mut foreseen = self.foresee(&batch.asked);
-        let before = self.written().await;
-        if matches!(before, Some((_, Err(_)))) {
+        self.wait().await;
+        if matches!(self.written, Some((_, Err(_)))) {
             foreseen = Foreseen::Open(None);
         }
-        match foreseen {
+        let next = match foreseen {
             Foreseen::Decided(draft) if draft.changes.is_empty() => {
-                self.answer(before).await;
-                let done = batch::done(&self.workshop, *draft).await;
-                self.answer(Some((batch, Ok(done)))).await;
+                self.answer().await;
+                return batch::settle(&self.workshop, batch, Ok(*draft)).await;
             }
-            Foreseen::Decided(draft) => {
-                self.writing = Some(self.write(batch, *draft));
-                self.answer(before).await;
-            }
-            Foreseen::Open(recalled) => {
-                self.answer(before).await;
-                batch::run(&self.workshop, batch, recalled).await;
-            }
-        }
+            Foreseen::Decided(draft) => self.write(batch, *draft),
+            Foreseen::Open(recalled) => self.open(batch, recalled),
+        };
+        self.writing = Some(next);
+        // Who asked first need not wait for it, and it need not wait for them.
+        self.answer().await;
     }
 
     /// Ends what is under way.
     pub async fn rest(&mut self) {
-        let written = self.written().await;
-        self.answer(written).await;
+        self.wait().await;
+        self.answer().await;
     }
 
     /// What comes of commands by what is known. Where that panics they are run for themselves, and fail by themselves.
@@ -107,25 +111,32 @@ impl Ahead {
             let tx = workshop.meter.time(Phase::Begin, workshop.db.begin()).await?;
             batch::write(&workshop, tx, &asked, draft).await
         });
-        Writing { batch, task }
+        Writing { batch, task, decided: true }
     }
 
-    /// Waits for what is being written. If that fails, what was decided on top of it is not to be believed.
-    async fn written(&mut self) -> Option<(Batch, Tried)> {
-        let Writing { batch, task } = self.writing.take()?;
-        let tried = joined(task).await;
+    fn open(&self, batch: Batch, recalled: Option<Box<Recalled>>) -> Writing {
+        let (workshop, asked) = (self.workshop.clone(), Arc::clone(&batch.asked));
+        let task = self.workshop.db.spawn(async move { batch::attempt(&workshop, &asked, recalled).await });
+        Writing { batch, task, decided: false }
+    }
+
+    /// Waits for what is under way, and leaves its answers to [`Ahead::run`] or [`Ahead::rest`]. If that fails, what was decided on top of it is not to be believed.
+    pub async fn wait(&mut self) {
+        let Some(Writing { batch, task, .. }) = self.writing.take() else { return };
+        let tried = task.await.unwrap_or_else(|ended| Err(Error::Protocol(format!("a batch ended early: {ended}")).into()));
         if tried.is_err() {
             self.workshop.forget();
         }
-        Some((batch, tried))
+        self.written = Some((batch, tried));
     }
 
-    async fn answer(&mut self, written: Option<(Batch, Tried)>) {
-        match written {
-            None => {}
-            Some((batch, Err(failure))) if failure.met_another_node() => batch::run(&self.workshop, batch, None).await,
-            Some((batch, tried)) => batch::recover(&self.workshop, batch, tried).await,
-        }
+    async fn answer(&mut self) {
+        let Some((batch, tried)) = self.written.take() else { return };
+        let tried = match tried {
+            Err(failure) if failure.met_another_node() => batch::attempt(&self.workshop, &batch.asked, None).await,
+            tried => tried,
+        };
+        batch::settle(&self.workshop, batch, tried).await;
     }
 }
 

@@ -17,8 +17,9 @@ use crate::{
         model::Command,
     },
 };
-use std::{collections::HashSet, sync::Arc, time::Instant};
-use tokio::{sync::oneshot, task::JoinHandle};
+use futures_util::FutureExt;
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// How often a batch that met another node's change is tried again.
@@ -74,18 +75,12 @@ impl Batch {
     }
 }
 
-/// Runs the commands and answers them. One that can't be written fails alone: the others are run again without it.
-/// What is known of them need not be read.
-pub async fn run(workshop: &Workshop, batch: Batch, recalled: Option<Box<Recalled>>) {
-    let first = attempt(workshop, &batch.asked, recalled).await;
-    recover(workshop, batch, first).await;
-}
-
-/// Answers the commands of a batch that was tried, if need be by running them one by one.
-pub async fn recover(workshop: &Workshop, batch: Batch, tried: Result<Vec<Verdict>, Failure>) {
+/// Answers the commands of a batch that was tried. One that can't be written fails alone: the others are run again without
+/// it.
+pub async fn settle(workshop: &Workshop, batch: Batch, tried: Tried) {
     let count = batch.answers.len();
     let results: Vec<Answered> = match tried {
-        Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
+        Ok(draft) => done(workshop, draft).await.into_iter().map(Ok).collect(),
         Err(failure) if count == 1 || failure.unknown || is_unavailable(&failure.error) => {
             (0..count).map(|_| Err(failure.problem())).collect()
         }
@@ -93,14 +88,27 @@ pub async fn recover(workshop: &Workshop, batch: Batch, tried: Result<Vec<Verdic
             tracing::error!(error = %failure.error, commands = count, "a batch failed; its commands are run one by one");
             let mut results = Vec::with_capacity(count);
             for place in 0..count {
-                let result = attempt(workshop, &Arc::new(batch.asked.one(place)), None).await;
-                results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
+                results.push(match attempt(workshop, &batch.asked.one(place), None).await {
+                    Ok(draft) => Ok(done(workshop, draft).await.remove(0)),
+                    Err(failure) => Err(failure.problem()),
+                });
             }
             results
         }
     };
     batch.answer(results, &workshop.meter);
 }
+
+/// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
+async fn done(workshop: &Workshop, draft: Draft) -> Vec<Verdict> {
+    let Draft { verdicts, changes, world, found_full, .. } = draft;
+    workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
+    workshop.seats.follow(&world, &changes);
+    verdicts
+}
+
+/// What a batch came to: what was decided and is durable, or why it did not commit.
+pub type Tried = Result<Draft, Failure>;
 
 /// Why a batch did not commit.
 pub struct Failure {
@@ -131,14 +139,13 @@ impl Failure {
     }
 }
 
-/// Runs a batch in a task of its own (a panic ends only that), again where it met another node's change.
-async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Option<Box<Recalled>>) -> Result<Vec<Verdict>, Failure> {
+/// Runs a batch, again where it met another node's change. What is recalled for it need not be read. A panic ends only that.
+pub async fn attempt(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>) -> Tried {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let (task_workshop, task_asked, recalled) = (workshop.clone(), Arc::clone(asked), recalled.take());
-        let done = joined(workshop.db.spawn(async move { once(&task_workshop, &task_asked, recalled).await })).await;
-        match done {
-            Ok(written) => return Ok(written),
+        let once = AssertUnwindSafe(once(workshop, asked, recalled.take())).catch_unwind().await;
+        match once.unwrap_or_else(|_| Err(Error::Protocol("a batch ended early".into()).into())) {
+            Ok(draft) => return Ok(draft),
             Err(failure) => {
                 workshop.forget();
                 if !failure.met_another_node() {
@@ -151,12 +158,7 @@ async fn attempt(workshop: &Workshop, asked: &Arc<AskedFor>, mut recalled: Optio
     Err(last.unwrap_or_else(|| Error::Protocol("no attempt was made".into()).into()))
 }
 
-/// What a task came to that may have panicked.
-pub async fn joined<T>(task: JoinHandle<Result<T, Failure>>) -> Result<T, Failure> {
-    task.await.unwrap_or_else(|panicked| Err(Error::Protocol(format!("a batch ended early: {panicked}")).into()))
-}
-
-async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>) -> Result<Vec<Verdict>, Failure> {
+async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>) -> Tried {
     let Workshop { db, clock, steps, meter, .. } = workshop;
     let mut wanted = Wanted::of(&asked.commands);
     for round in 1..=ROUNDS {
@@ -214,29 +216,21 @@ impl Draft {
 }
 
 /// Writes what was decided about a batch and makes it durable.
-pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Draft) -> Result<Vec<Verdict>, Failure> {
+pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Draft) -> Tried {
     let Workshop { steps, meter, due, memory, .. } = workshop;
-    let Draft { verdicts, changes, now, .. } = &draft;
-    if changes.is_empty() {
+    if draft.changes.is_empty() {
         draft.teach(memory);
         meter.time(Phase::Rollback, tx.rollback()).await?;
-        return Ok(done(workshop, draft).await);
+        return Ok(draft);
     }
-    meter.time(Phase::Write, steps.write(&mut tx, changes, *now)).await?;
-    keys::write(&mut tx, &asked.keys, verdicts, *now).await?;
+    meter.time(Phase::Write, steps.write(&mut tx, &draft.changes, draft.now)).await?;
+    keys::write(&mut tx, &asked.keys, &draft.verdicts, draft.now).await?;
     // It learns while the disk is waited for; if that fails, all is forgotten.
     let (committed, ()) = tokio::join!(meter.time(Phase::Commit, steps.commit(tx)), async { draft.teach(memory) });
     // Postgres says so too when it ends a connection whose commit is already durable.
     committed.map_err(|error| Failure { unknown: error.as_database_error().is_none() || is_unavailable(&error), error })?;
-    if changes.leaves_work() {
+    if draft.changes.leaves_work() {
         due.notify_one();
     }
-    Ok(done(workshop, draft).await)
-}
-
-/// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
-pub async fn done(workshop: &Workshop, draft: Draft) -> Vec<Verdict> {
-    let Draft { verdicts, changes, world, found_full, .. } = draft;
-    workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
-    verdicts
+    Ok(draft)
 }

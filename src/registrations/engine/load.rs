@@ -84,11 +84,14 @@ const ATTENDEES: BatchSelect = attendees!("");
 const ATTENDEES_LOCKED: BatchSelect = attendees!(" ORDER BY a.id FOR NO KEY UPDATE OF a");
 
 /// Registrations by id, with those that came in their places.
-const NAMED: BatchSelect = registrations!((id: uuid), " w JOIN registrations n ON n.id = w.id JOIN registrations r ON r.id IN (n.id, n.moved_to)");
+const NAMED: BatchSelect =
+    registrations!((id: uuid), " w JOIN registrations n ON n.id = w.id JOIN registrations r ON r.id IN (n.id, n.moved_to)");
 
-const OFFERS: BatchSelect = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'offered'");
+const OFFERS: BatchSelect =
+    registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'offered'");
 
-const WHOLE: BatchSelect = registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status <> 'cancelled'");
+const WHOLE: BatchSelect =
+    registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status <> 'cancelled'");
 
 macro_rules! heads {
     ($most:literal) => {

@@ -17,6 +17,7 @@ mod full;
 mod keys;
 mod load;
 mod memory;
+mod seats;
 mod steps;
 mod timings;
 mod trial;
@@ -48,6 +49,7 @@ use ahead::Ahead;
 use full::Full;
 use futures_util::future::BoxFuture;
 use memory::Memory;
+use seats::Seats;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -112,6 +114,8 @@ struct Workshop {
     due: Arc<Notify>,
     /// Sessions that are full.
     full: Full,
+    /// Who has seats.
+    seats: Seats,
     /// What is known from the batches before.
     memory: Memory,
 }
@@ -121,6 +125,7 @@ impl Workshop {
     fn forget(&self) {
         self.memory.forget();
         self.full.forget();
+        self.seats.forget();
     }
 }
 
@@ -130,6 +135,7 @@ pub struct Bookings {
     queue: mpsc::Sender<Work>,
     meter: Arc<Meter>,
     full: Full,
+    seats: Seats,
 }
 
 /// The engine's limits.
@@ -166,9 +172,9 @@ pub fn start_unwatched(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn 
     let (queue, work) = mpsc::channel(settings.queue);
     let (stop, stopped) = oneshot::channel();
     let (meter, due, full) = (Arc::<Meter>::default(), Arc::<Notify>::default(), Full::default());
-    let bookings = Bookings { queue, meter: Arc::clone(&meter), full: full.clone() };
-    let memory = Memory::of(&db);
-    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, memory };
+    let (memory, seats) = (Memory::of(&db), Seats::of(&db));
+    let bookings = Bookings { queue, meter: Arc::clone(&meter), full: full.clone(), seats: seats.clone() };
+    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, seats, memory };
     let task = db.spawn(run(workshop, settings, work, stopped));
     let watch = Watch::new(db, clock, bookings.clone(), due);
     (bookings, watch, Engine { stop, task, watch: None })
@@ -186,6 +192,11 @@ impl Bookings {
     /// Whether it is known without asking that a user's booking for themselves is refused, because the session is full.
     pub fn is_full_for(&self, session_id: Uuid, user_id: Uuid, if_full: Option<IfFull>, now: Timestamp) -> bool {
         self.full.refuses(session_id, user_id, if_full, now)
+    }
+
+    /// The seat that a user has in a session, if it is known without asking: what a booking for themselves comes to.
+    pub fn seat_of(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
+        self.seats.get(session_id, user_id)
     }
 
     /// Asks for anything.
@@ -307,7 +318,7 @@ async fn run(workshop: Workshop, settings: Settings, mut queue: mpsc::Receiver<W
         }
         let mut commands = first_commands(&mut inbox);
         if !batches.is_idle() && !batches.knows(&commands) {
-            batches.rest().await;
+            batches.wait().await;
             // What came meanwhile goes with them.
             while commands.len() + inbox.len() < settings.batch
                 && let Ok(work) = queue.try_recv()

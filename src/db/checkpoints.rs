@@ -1,0 +1,68 @@
+//! Carrying what SQLite's log holds into the file, beside the writer.
+//!
+//! By itself SQLite does it in the commit that has filled the log by 1,000 pages: in a rush each eighth batch takes twice as
+//! long for it, and all of them a quarter. Here a connection of its own does it a moment after a commit, and the writer
+//! only now and then, to begin the log from its start: nobody else can while it writes on.
+
+use super::Result;
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
+
+/// Pages in the log from which on a commit carries them over itself: 64 MiB, so large does the log grow.
+pub(super) const LOG_PAGES: u16 = 16_384;
+/// How much is gathered before it is carried over.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Carries the log over for as long as this is there.
+pub(super) struct Checkpoints {
+    pool: SqlitePool,
+    due: Arc<Notify>,
+    task: AbortHandle,
+}
+
+impl Checkpoints {
+    /// On this runtime. It opens its connection when it is needed.
+    pub(super) fn start(options: SqliteConnectOptions, runtime: &Handle) -> Self {
+        let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_lazy_with(options);
+        let due = Arc::<Notify>::default();
+        let task = runtime.spawn(keep_carrying(pool.clone(), Arc::clone(&due))).abort_handle();
+        Self { pool, due, task }
+    }
+
+    /// Says that something was committed.
+    pub(super) fn committed(&self) {
+        self.due.notify_one();
+    }
+
+    /// Ends it, and closes its connection.
+    pub(super) async fn close(&self) {
+        self.task.abort();
+        self.pool.close().await;
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn keep_carrying(pool: SqlitePool, due: Arc<Notify>) {
+    loop {
+        due.notified().await;
+        tokio::time::sleep(PAUSE).await;
+        // What can't be carried over now is with the next commit.
+        if let Err(error) = carry_over(&pool).await {
+            tracing::warn!(%error, "SQLite's log can't be carried into the file");
+        }
+    }
+}
+
+/// Waits for nobody: readers and the writer go on.
+async fn carry_over(pool: &SqlitePool) -> Result<()> {
+    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(pool).await.map(drop)
+}
