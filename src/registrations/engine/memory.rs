@@ -15,6 +15,7 @@ use crate::{
         model::{Command, Registration},
     },
 };
+use hashlink::LinkedHashMap;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,9 +24,9 @@ use uuid::Uuid;
 
 /// With more sessions than this all is forgotten.
 const MAX_SESSIONS: usize = 4_096;
-/// People of a generation. Two are kept, with some 750 bytes a person: about 25 MB. More than a batch can have, so that
-/// nobody is forgotten while they are being written.
-const GENERATION: usize = 16_384;
+/// How many people are known, with some 750 bytes a person: about 25 MB. More than a batch can have, so that nobody is
+/// forgotten while they are being written.
+const MAX_PEOPLE: usize = 32_768;
 
 /// What the engine knows. Clones are the same.
 #[derive(Clone)]
@@ -38,8 +39,7 @@ struct Known {
     sessions: HashMap<Uuid, SessionState>,
     /// Of all sessions that somebody has.
     slots: HashMap<Uuid, Slot>,
-    /// Those who were read or changed of late, and those before them, who are forgotten when a generation is complete.
-    people: [People; 2],
+    people: People,
 }
 
 /// What is known of what is wanted.
@@ -49,9 +49,10 @@ pub struct Recalled {
     pub missing: BTreeSet<Whom>,
 }
 
+/// Where there are too many, those are forgotten who were read or changed the longest ago.
 #[derive(Default)]
 struct People {
-    by_id: HashMap<Uuid, Person>,
+    by_id: LinkedHashMap<Uuid, Person>,
     /// By event and user.
     by_user: HashMap<(Uuid, Uuid), Uuid>,
     /// Of their registrations.
@@ -157,7 +158,7 @@ impl Known {
             for slot in registrations.iter().filter_map(|held| world.slot(held.session_id)) {
                 self.slots.entry(slot.session_id).or_insert_with(|| slot.clone());
             }
-            self.put(Person { attendee: attendee.clone(), registrations: registrations.into_iter().cloned().collect() });
+            self.people.put(Person { attendee: attendee.clone(), registrations: registrations.into_iter().cloned().collect() });
         }
     }
 
@@ -171,13 +172,13 @@ impl Known {
         }
         self.sessions.extend(changes.seats.iter().map(|session| (session.id, session.clone())));
         for registration in changes.inserted.iter().chain(&changes.updated) {
-            self.put_registration(registration);
+            self.people.put_registration(registration);
         }
     }
 
     fn registration(&self, id: Uuid) -> Option<Registration> {
-        let owner = self.people.iter().find_map(|people| people.by_registration.get(&id))?;
-        self.person(&Whom::Attendee(*owner))?.registrations.iter().find(|held| held.id == id).cloned()
+        let owner = self.people.by_id.get(self.people.by_registration.get(&id)?)?;
+        owner.registrations.iter().find(|held| held.id == id).cloned()
     }
 
     fn person(&self, whom: &Whom) -> Option<&Person> {
@@ -185,10 +186,10 @@ impl Known {
             Whom::Attendee(id) => id,
             Whom::Caller { user_id, session_id } => {
                 let event_id = self.sessions.get(&session_id)?.event_id;
-                *self.people.iter().find_map(|people| people.by_user.get(&(event_id, user_id)))?
+                *self.people.by_user.get(&(event_id, user_id))?
             }
         };
-        self.people.iter().find_map(|people| people.by_id.get(&id))
+        self.people.by_id.get(&id)
     }
 
     fn add_to(&self, world: &mut World, person: &Person) {
@@ -201,35 +202,39 @@ impl Known {
             world.add_registration(held.clone());
         }
     }
+}
 
-    /// Puts a person among those of late.
+impl People {
     fn put(&mut self, person: Person) {
-        if self.people[0].by_id.len() >= GENERATION {
-            self.people.swap(0, 1);
-            self.people[0] = People::default();
-        }
-        let late = &mut self.people[0];
-        late.by_registration.extend(person.registrations.iter().map(|held| (held.id, person.attendee.id)));
+        self.by_registration.extend(person.registrations.iter().map(|held| (held.id, person.attendee.id)));
         if let Some(user_id) = person.attendee.user_id {
-            late.by_user.insert((person.attendee.event_id, user_id), person.attendee.id);
+            self.by_user.insert((person.attendee.event_id, user_id), person.attendee.id);
         }
-        late.by_id.insert(person.attendee.id, person);
+        self.by_id.insert(person.attendee.id, person);
+        if self.by_id.len() > MAX_PEOPLE
+            && let Some((_, oldest)) = self.by_id.pop_front()
+        {
+            self.drop_names(&oldest);
+        }
+    }
+
+    fn drop_names(&mut self, person: &Person) {
+        for held in &person.registrations {
+            self.by_registration.remove(&held.id);
+        }
+        if let Some(user_id) = person.attendee.user_id {
+            self.by_user.remove(&(person.attendee.event_id, user_id));
+        }
     }
 
     fn put_registration(&mut self, registration: &Registration) {
-        if let Some(person) = self.people[1].by_id.remove(&registration.attendee_id) {
-            self.put(person);
-        }
-        let late = &mut self.people[0];
-        let Some(person) = late.by_id.get_mut(&registration.attendee_id) else { return };
+        let Some(person) = self.by_id.to_back(&registration.attendee_id) else { return };
         person.registrations.retain(|held| held.id != registration.id);
         if registration.is_active() {
             person.registrations.push(registration.clone());
-            late.by_registration.insert(registration.id, registration.attendee_id);
+            self.by_registration.insert(registration.id, registration.attendee_id);
         } else {
-            for people in &mut self.people {
-                people.by_registration.remove(&registration.id);
-            }
+            self.by_registration.remove(&registration.id);
         }
     }
 }
@@ -269,26 +274,26 @@ mod tests {
 
     #[test]
     fn who_changed_of_late_is_known_and_the_memory_is_bounded() {
-        let (mut known, full) = (Known::default(), GENERATION as u128);
+        let (mut known, full) = (Known::default(), MAX_PEOPLE as u128);
         meets(&mut known, 1..full + 1);
-        meets(&mut known, full + 1..2 * full);
-        assert!((1..2 * full).all(|number| knows(&known, number)), "two generations");
+        assert!((1..=full).all(|number| knows(&known, number)));
         let (_, changed) = with_seat(1, Status::Confirmed);
-        known.put_registration(&changed);
-        meets(&mut known, 2 * full..3 * full);
+        known.people.put_registration(&changed);
+        meets(&mut known, full + 1..full + 2);
         assert!(knows(&known, 1) && !knows(&known, 2), "the first has changed since");
-        assert!((2 * full..3 * full).all(|number| knows(&known, number)));
-        assert!(known.people.iter().all(|people| people.by_id.len() <= GENERATION && people.by_registration.len() <= GENERATION));
+        assert!((3..full + 2).all(|number| knows(&known, number)));
+        let People { by_id, by_user, by_registration } = &known.people;
+        assert_eq!([by_id.len(), by_user.len(), by_registration.len()], [MAX_PEOPLE; 3]);
     }
 
     #[test]
     fn what_ended_is_forgotten() {
         let mut known = Known::default();
         meets(&mut known, 1..3);
-        known.put_registration(&with_seat(1, Status::Cancelled).1);
+        known.people.put_registration(&with_seat(1, Status::Cancelled).1);
         assert!(!knows(&known, 1) && knows(&known, 2));
         assert!(known.person(&Whom::Attendee(id(1))).is_some_and(|person| person.registrations.is_empty()), "the person is known");
-        known.put_registration(&with_seat(3, Status::Confirmed).1);
+        known.people.put_registration(&with_seat(3, Status::Confirmed).1);
         assert!(!knows(&known, 3), "of who is not known not all is known");
     }
 }

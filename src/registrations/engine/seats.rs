@@ -11,22 +11,20 @@ use crate::{
         model::{Outcome, Registration, Status},
     },
 };
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use hashlink::LinkedHashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use uuid::Uuid;
 
-/// Seats of a generation. Two are kept, with some 300 bytes a seat: about 20 MB.
-const GENERATION: usize = 32_768;
+/// How many seats are known, with some 300 bytes a seat: about 20 MB.
+const MAX_SEATS: usize = 65_536;
 
 /// Seats by session and user. Cheap to clone.
 #[derive(Clone)]
 pub struct Seats(Option<Arc<RwLock<Known>>>);
 
-/// Those that were given of late, and those before them, which are forgotten when a generation is complete.
+/// Where there are too many, those are forgotten that were given the longest ago.
 #[derive(Default)]
-struct Known([HashMap<(Uuid, Uuid), Outcome>; 2]);
+struct Known(LinkedHashMap<(Uuid, Uuid), Outcome>);
 
 impl Seats {
     /// Those of an engine on this database.
@@ -37,7 +35,7 @@ impl Seats {
     /// The seat that a user has in a session, if it is known.
     pub fn get(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
         let known = self.0.as_ref()?.read().unwrap_or_else(PoisonError::into_inner);
-        known.0.iter().find_map(|seats| seats.get(&(session_id, user_id))).cloned()
+        known.0.get(&(session_id, user_id)).cloned()
     }
 
     /// Forgets all.
@@ -66,20 +64,19 @@ impl Known {
                 let outcome = Outcome { registration, event_id: session.event_id, created: false, position: None, started: false };
                 self.put((session.id, user_id), outcome);
             }
-            (Some(user_id), _) => self.0.iter_mut().for_each(|seats| {
-                seats.remove(&(registration.session_id, user_id));
-            }),
+            (Some(user_id), _) => {
+                self.0.remove(&(registration.session_id, user_id));
+            }
             // Whose it was can't be told.
-            (None, _) => self.0.iter_mut().for_each(|seats| seats.retain(|_, seat| seat.registration.id != registration.id)),
+            (None, _) => self.0.retain(|_, seat| seat.registration.id != registration.id),
         }
     }
 
     fn put(&mut self, of: (Uuid, Uuid), seat: Outcome) {
-        if self.0[0].len() >= GENERATION {
-            self.0.swap(0, 1);
-            self.0[0].clear();
+        self.0.insert(of, seat);
+        if self.0.len() > MAX_SEATS {
+            self.0.pop_front();
         }
-        self.0[0].insert(of, seat);
     }
 }
 
@@ -101,15 +98,15 @@ mod tests {
     }
 
     fn knows(known: &Known, number: u128) -> bool {
-        known.0.iter().any(|seats| seats.contains_key(&(id(0), id(number))))
+        known.0.contains_key(&(id(0), id(number)))
     }
 
     #[test]
     fn what_is_known_is_bounded() {
-        let (mut known, full) = (Known::default(), GENERATION as u128);
-        (0..3 * full).for_each(|number| known.put((id(0), id(number)), seat(number)));
-        assert!(!knows(&known, 0) && !knows(&known, full - 1));
-        assert!((full..3 * full).all(|number| knows(&known, number)));
+        let (mut known, full) = (Known::default(), MAX_SEATS as u128);
+        (0..=full).for_each(|number| known.put((id(0), id(number)), seat(number)));
+        assert!(!knows(&known, 0) && (1..=full).all(|number| knows(&known, number)));
+        assert_eq!(known.0.len(), MAX_SEATS);
     }
 
     #[test]

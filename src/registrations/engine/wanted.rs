@@ -87,10 +87,10 @@ impl Wanted {
         Self { sessions: [session_id].into(), attendees: attendee_id.into_iter().collect(), ..Self::default() }
     }
 
-    /// Whether nothing but the sessions, registrations and people of commands is wanted.
+    /// Whether nothing but the sessions, registrations and people of commands is wanted, and the lines of [`Wanted::heads`].
     pub(super) fn is_plain(&self) -> bool {
-        let Self { registrations: _, sessions: _, callers: _, attendees: _, lines, settled, offers, whole, leaving: _, refitted } = self;
-        lines.is_empty() && settled.is_empty() && offers.is_empty() && whole.is_empty() && refitted.is_empty()
+        let Self { registrations: _, sessions: _, callers: _, attendees: _, lines, settled: _, offers, whole, leaving: _, refitted } = self;
+        lines.is_empty() && offers.is_empty() && whole.is_empty() && refitted.is_empty()
     }
 
     fn add(&mut self, command: &Command) {
