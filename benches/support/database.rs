@@ -31,6 +31,7 @@ impl Database {
         if throw_away_postgres {
             let binaries = find_binaries().expect("an installed Postgres");
             let cluster = Cluster::start(&binaries).unwrap_or_else(|why| panic!("{why}"));
+            make_log_files(&cluster.url());
             return Self::on_postgres(cluster.url(), Some(cluster));
         }
         if given.starts_with("postgres") {
@@ -76,6 +77,21 @@ impl Drop for Database {
             });
         }
     }
+}
+
+/// Makes the files of a cluster's write-ahead log that one in use has: they are used again and again, and making one holds
+/// up whoever commits for as long as writing 16 MiB takes.
+fn make_log_files(url: &str) {
+    const FILES: usize = 60;
+    run(async {
+        let mut connection = connect(url).await;
+        let mut statements = vec!["ALTER SYSTEM SET min_wal_size = '1GB'", "SELECT pg_reload_conf()"];
+        statements.extend(std::iter::repeat_n(["SELECT pg_current_xact_id()", "SELECT pg_switch_wal()"], FILES).flatten());
+        statements.push("CHECKPOINT");
+        for statement in statements {
+            sqlx::raw_sql(statement).execute(&mut connection).await.expect(statement);
+        }
+    });
 }
 
 /// Waits for a cluster that is just starting.
