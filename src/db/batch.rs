@@ -17,7 +17,7 @@ use sqlx::{FromRow, postgres::PgRow};
 pub struct BatchSelect {
     /// The statement.
     pub sql: Sql,
-    /// Its columns on SQLite, a letter each (see [`rows::read`]).
+    /// Its columns on SQLite, a letter each: `i` an id, `v` a value.
     pub shape: &'static str,
 }
 

@@ -12,7 +12,8 @@ use sqlx::{
 use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
 
-/// Pages in the log from which on a commit carries them over itself: 64 MiB, so large does the log grow.
+/// Pages in the log from which on a commit carries them over itself: 64 MiB. So large does the log grow, and larger only
+/// while somebody reads for long.
 pub(super) const LOG_PAGES: u16 = 16_384;
 /// How much is gathered before it is carried over.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -27,7 +28,8 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// On this runtime. It opens its connection when it is needed.
     pub(super) fn start(options: SqliteConnectOptions, runtime: &Handle) -> Self {
-        let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).connect_lazy_with(options);
+        let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
+        let pool = pool.connect_lazy_with(options.create_if_missing(false));
         let due = Arc::<Notify>::default();
         let task = runtime.spawn(keep_carrying(pool.clone(), Arc::clone(&due))).abort_handle();
         Self { pool, due, task }
@@ -52,13 +54,18 @@ impl Drop for Checkpoints {
 }
 
 async fn keep_carrying(pool: SqlitePool, due: Arc<Notify>) {
+    let mut failing = false;
     loop {
         due.notified().await;
         tokio::time::sleep(PAUSE).await;
         // What can't be carried over now is with the next commit.
-        if let Err(error) = carry_over(&pool).await {
+        let carried = carry_over(&pool).await;
+        if let Err(error) = &carried
+            && !failing
+        {
             tracing::warn!(%error, "SQLite's log can't be carried into the file");
         }
+        failing = carried.is_err();
     }
 }
 

@@ -21,7 +21,7 @@ const POSTGRES_AT_LEAST: i64 = 15;
 
 /// What each connection to Postgres is set to. A transaction left open by a lost client would hold its session rows for
 /// ever. And a page that is not in order costs hardly more than one that is: with the usual 4 a small table is read whole
-/// for each row that refers to it, and by connections that began when it was small, when it has grown.
+/// for each row that refers to it, and a plan that was made while it was small is kept when it has grown.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '60s'; SET timezone = 'UTC'; SET random_page_cost = 1.1";
 
 /// A server that is starting is waited for, ten seconds in all.

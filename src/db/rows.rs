@@ -42,7 +42,8 @@ impl<'de, R: Deserialize<'de>> Visitor<'de> for Rows<'_, R> {
         while let Some(row) = rows.next_element_seed(Row { ids: &mut self.ids, shape: self.shape, row: PhantomData })? {
             read.push(row);
         }
-        Ok(read)
+        let as_many = self.ids.next().is_none() && self.ids.remainder().is_empty();
+        if as_many { Ok(read) } else { Err(A::Error::custom("more ids than the rows have")) }
     }
 }
 
@@ -97,15 +98,21 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Fields<'_, '_, A> {
 /// An id, or none where all its bytes are zero.
 struct Id<'a, E>(&'a [u8], PhantomData<E>);
 
+impl<E> Id<'_, E> {
+    fn is_none(&self) -> bool {
+        self.0.iter().all(|byte| *byte == 0)
+    }
+}
+
 impl<'de, E: serde::de::Error> Deserializer<'de> for Id<'_, E> {
     type Error = E;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, E> {
-        visitor.visit_bytes(self.0)
+        if self.is_none() { Err(E::custom("an id is missing")) } else { visitor.visit_bytes(self.0) }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> std::result::Result<V::Value, E> {
-        if self.0.iter().all(|byte| *byte == 0) { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.is_none() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn is_human_readable(&self) -> bool {
@@ -143,5 +150,7 @@ mod tests {
         assert!(read::<(Uuid,)>(b"[[],[]]\0aaaaaaaaaaaaaaaa", "i").is_err());
         assert!(read::<(Uuid,)>(b"[[]]", "i").is_err());
         assert!(read::<(i64,)>(b"[[1,2]]\0", "v").is_err(), "a value too many");
+        assert!(read::<(Uuid,)>(b"[[]]\0aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb", "i").is_err(), "an id too many");
+        assert!(read::<(Uuid,)>(&[b"[[]]\0".as_slice(), &[0; 16]].concat(), "i").is_err(), "an id that must be there");
     }
 }

@@ -31,7 +31,7 @@ pub struct Ahead {
     /// The batch that is under way.
     writing: Option<Writing>,
     /// One that ended and is yet to be answered.
-    written: Option<(Batch, Tried)>,
+    unanswered: Option<(Batch, Tried)>,
 }
 
 struct Writing {
@@ -52,12 +52,12 @@ enum Foreseen {
 impl Ahead {
     /// With nothing under way.
     pub fn new(workshop: Workshop) -> Self {
-        Self { workshop, writing: None, written: None }
+        Self { workshop, writing: None, unanswered: None }
     }
 
     /// Whether nothing is under way.
     pub fn is_idle(&self) -> bool {
-        self.writing.is_none() && self.written.is_none()
+        self.writing.is_none() && self.unanswered.is_none()
     }
 
     /// Whether these can be decided while another batch is under way, as far as can be told at once.
@@ -75,13 +75,16 @@ impl Ahead {
         }
         let mut foreseen = self.foresee(&batch.asked);
         self.wait().await;
-        if matches!(self.written, Some((_, Err(_)))) {
+        if matches!(self.unanswered, Some((_, Err(_)))) {
+            // Who asked first comes first: they are run again before these.
             foreseen = Foreseen::Open(None);
+            self.answer().await;
         }
         let next = match foreseen {
             Foreseen::Decided(draft) if draft.changes.is_empty() => {
                 self.answer().await;
-                return batch::settle(&self.workshop, batch, Ok(*draft)).await;
+                let verdicts = batch::done(&self.workshop, *draft).await;
+                return batch::conclude(&self.workshop, batch, Ok(verdicts)).await;
             }
             Foreseen::Decided(draft) => self.write(batch, *draft),
             Foreseen::Open(recalled) => self.open(batch, recalled),
@@ -123,20 +126,21 @@ impl Ahead {
     /// Waits for what is under way, and leaves its answers to [`Ahead::run`] or [`Ahead::rest`]. If that fails, what was decided on top of it is not to be believed.
     pub async fn wait(&mut self) {
         let Some(Writing { batch, task, .. }) = self.writing.take() else { return };
-        let tried = task.await.unwrap_or_else(|ended| Err(Error::Protocol(format!("a batch ended early: {ended}")).into()));
+        let ended_early = |ended| Err(Error::Protocol(format!("a batch ended early: {ended}")).into());
+        let tried = task.await.unwrap_or_else(ended_early);
         if tried.is_err() {
             self.workshop.forget();
         }
-        self.written = Some((batch, tried));
+        self.unanswered = Some((batch, tried));
     }
 
     async fn answer(&mut self) {
-        let Some((batch, tried)) = self.written.take() else { return };
+        let Some((batch, tried)) = self.unanswered.take() else { return };
         let tried = match tried {
             Err(failure) if failure.met_another_node() => batch::attempt(&self.workshop, &batch.asked, None).await,
             tried => tried,
         };
-        batch::settle(&self.workshop, batch, tried).await;
+        batch::conclude(&self.workshop, batch, tried).await;
     }
 }
 

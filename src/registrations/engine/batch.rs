@@ -75,12 +75,15 @@ impl Batch {
     }
 }
 
+/// What a batch came to: what was decided and is durable, or why it did not commit.
+pub type Tried = Result<Vec<Verdict>, Failure>;
+
 /// Answers the commands of a batch that was tried. One that can't be written fails alone: the others are run again without
 /// it.
-pub async fn settle(workshop: &Workshop, batch: Batch, tried: Tried) {
+pub async fn conclude(workshop: &Workshop, batch: Batch, tried: Tried) {
     let count = batch.answers.len();
     let results: Vec<Answered> = match tried {
-        Ok(draft) => done(workshop, draft).await.into_iter().map(Ok).collect(),
+        Ok(verdicts) => verdicts.into_iter().map(Ok).collect(),
         Err(failure) if count == 1 || failure.unknown || is_unavailable(&failure.error) => {
             (0..count).map(|_| Err(failure.problem())).collect()
         }
@@ -88,27 +91,14 @@ pub async fn settle(workshop: &Workshop, batch: Batch, tried: Tried) {
             tracing::error!(error = %failure.error, commands = count, "a batch failed; its commands are run one by one");
             let mut results = Vec::with_capacity(count);
             for place in 0..count {
-                results.push(match attempt(workshop, &batch.asked.one(place), None).await {
-                    Ok(draft) => Ok(done(workshop, draft).await.remove(0)),
-                    Err(failure) => Err(failure.problem()),
-                });
+                let result = attempt(workshop, &batch.asked.one(place), None).await;
+                results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
             }
             results
         }
     };
     batch.answer(results, &workshop.meter);
 }
-
-/// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
-async fn done(workshop: &Workshop, draft: Draft) -> Vec<Verdict> {
-    let Draft { verdicts, changes, world, found_full, .. } = draft;
-    workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
-    workshop.seats.follow(&world, &changes);
-    verdicts
-}
-
-/// What a batch came to: what was decided and is durable, or why it did not commit.
-pub type Tried = Result<Draft, Failure>;
 
 /// Why a batch did not commit.
 pub struct Failure {
@@ -145,7 +135,7 @@ pub async fn attempt(workshop: &Workshop, asked: &AskedFor, mut recalled: Option
     for _ in 0..ATTEMPTS {
         let once = AssertUnwindSafe(once(workshop, asked, recalled.take())).catch_unwind().await;
         match once.unwrap_or_else(|_| Err(Error::Protocol("a batch ended early".into()).into())) {
-            Ok(draft) => return Ok(draft),
+            Ok(verdicts) => return Ok(verdicts),
             Err(failure) => {
                 workshop.forget();
                 if !failure.met_another_node() {
@@ -217,20 +207,31 @@ impl Draft {
 
 /// Writes what was decided about a batch and makes it durable.
 pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Draft) -> Tried {
-    let Workshop { steps, meter, due, memory, .. } = workshop;
-    if draft.changes.is_empty() {
+    let Workshop { steps, meter, due, memory, seats, .. } = workshop;
+    let Draft { verdicts, changes, world, now, .. } = &draft;
+    if changes.is_empty() {
         draft.teach(memory);
         meter.time(Phase::Rollback, tx.rollback()).await?;
-        return Ok(draft);
+        return Ok(done(workshop, draft).await);
     }
-    meter.time(Phase::Write, steps.write(&mut tx, &draft.changes, draft.now)).await?;
-    keys::write(&mut tx, &asked.keys, &draft.verdicts, draft.now).await?;
+    meter.time(Phase::Write, steps.write(&mut tx, changes, *now)).await?;
+    keys::write(&mut tx, &asked.keys, verdicts, *now).await?;
+    // From COMMIT on others may see that they ended.
+    seats.forget_ended(world, changes);
     // It learns while the disk is waited for; if that fails, all is forgotten.
     let (committed, ()) = tokio::join!(meter.time(Phase::Commit, steps.commit(tx)), async { draft.teach(memory) });
     // Postgres says so too when it ends a connection whose commit is already durable.
     committed.map_err(|error| Failure { unknown: error.as_database_error().is_none() || is_unavailable(&error), error })?;
-    if draft.changes.leaves_work() {
+    if changes.leaves_work() {
         due.notify_one();
     }
-    Ok(draft)
+    Ok(done(workshop, draft).await)
+}
+
+/// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
+pub async fn done(workshop: &Workshop, draft: Draft) -> Vec<Verdict> {
+    let Draft { verdicts, changes, world, found_full, .. } = draft;
+    workshop.seats.remember(&world, &changes);
+    workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
+    verdicts
 }

@@ -93,7 +93,7 @@ impl Memory {
     pub fn learn(&self, world: &World, changes: &Changes) {
         if let Some(mut known) = self.known() {
             // What is being written is known from here only: never while another batch is decided ahead.
-            if known.sessions.len() > MAX_SESSIONS {
+            if known.sessions.len().max(known.slots.len()) > MAX_SESSIONS {
                 *known = Known::default();
             }
             known.learn_people(world);

@@ -1,8 +1,9 @@
 //! Seats that were given of late, remembered: who asks again for what they have is told so without a transaction.
 //!
 //! It only answers what the engine would: to somebody who books for themselves, that they have the seat. Neither time nor a
-//! rule changes that answer, only what ends the seat. What it remembers is written after COMMIT. Only where one process
-//! owns the database: elsewhere another node may have ended it.
+//! rule changes that answer, only what ends the seat: a command or an edit, as [`super::memory`] has it. What it remembers is
+//! written after COMMIT, and what ends is forgotten before. Only where one process owns the database: elsewhere another
+//! node may have ended it.
 
 use crate::{
     db::{Db, Dialect},
@@ -40,36 +41,43 @@ impl Seats {
 
     /// Forgets all.
     pub fn forget(&self) {
-        if let Some(known) = &self.0 {
-            *known.write().unwrap_or_else(PoisonError::into_inner) = Known::default();
-        }
+        self.update(|known| *known = Known::default());
     }
 
-    /// Follows what a batch has made durable.
-    pub fn follow(&self, world: &World, changes: &Changes) {
-        let Some(known) = &self.0 else { return };
-        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-        for registration in changes.inserted.iter().chain(&changes.updated) {
-            known.follow(world, registration);
+    /// Forgets the seats that a batch ends, before it is durable: what others read then is never contradicted.
+    pub fn forget_ended(&self, world: &World, changes: &Changes) {
+        self.update(|known| {
+            for ended in changes.updated.iter().filter(|registration| registration.status != Status::Confirmed) {
+                // Whoever has no user asks for nothing themselves.
+                if let Some(user_id) = world.user_of(ended.attendee_id) {
+                    known.0.remove(&(ended.session_id, user_id));
+                }
+            }
+        });
+    }
+
+    /// Remembers the seats that a batch has given, when it is durable and before another one begins.
+    pub fn remember(&self, world: &World, changes: &Changes) {
+        self.update(|known| {
+            for given in changes.inserted.iter().chain(&changes.updated).filter(|registration| registration.status == Status::Confirmed) {
+                known.remember(world, given);
+            }
+        });
+    }
+
+    fn update(&self, update: impl FnOnce(&mut Known)) {
+        if let Some(known) = &self.0 {
+            update(&mut known.write().unwrap_or_else(PoisonError::into_inner));
         }
     }
 }
 
 impl Known {
-    fn follow(&mut self, world: &World, registration: &Registration) {
-        match (world.user_of(registration.attendee_id), world.session(registration.session_id)) {
-            (Some(user_id), Some(session)) if registration.status == Status::Confirmed => {
-                let registration = registration.clone();
-                // Who has a seat has no position, begun or not.
-                let outcome = Outcome { registration, event_id: session.event_id, created: false, position: None, started: false };
-                self.put((session.id, user_id), outcome);
-            }
-            (Some(user_id), _) => {
-                self.0.remove(&(registration.session_id, user_id));
-            }
-            // Whose it was can't be told.
-            (None, _) => self.0.retain(|_, seat| seat.registration.id != registration.id),
-        }
+    fn remember(&mut self, world: &World, given: &Registration) {
+        let (Some(user_id), Some(session)) = (world.user_of(given.attendee_id), world.session(given.session_id)) else { return };
+        // Who has a seat has no position, begun or not.
+        let seat = Outcome { registration: given.clone(), event_id: session.event_id, created: false, position: None, started: false };
+        self.put((session.id, user_id), seat);
     }
 
     fn put(&mut self, of: (Uuid, Uuid), seat: Outcome) {
@@ -110,13 +118,18 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_is_forgotten_whoever_had_it() {
-        let (mut known, mut world) = (Known::default(), World::default());
-        world.add_attendee(AttendeeState { id: id(1), event_id: id(0), user_id: Some(id(1)), category: None, erased: false });
-        (1..4).for_each(|number| known.put((id(0), id(number)), seat(number)));
-        known.follow(&world, &registration(1, Status::Waitlisted));
-        assert!(!knows(&known, 1) && knows(&known, 2) && knows(&known, 3));
-        known.follow(&world, &registration(2, Status::Cancelled));
-        assert!(!knows(&known, 2) && knows(&known, 3), "nobody knows whose it was");
+    fn what_ended_is_forgotten() {
+        let (seats, mut world) = (Seats(Some(Arc::default())), World::default());
+        for number in 1..3 {
+            world.add_attendee(AttendeeState { id: id(number), event_id: id(0), user_id: Some(id(number)), category: None, erased: false });
+        }
+        seats.update(|known| (1..4).for_each(|number| known.put((id(0), id(number)), seat(number))));
+        let changed = [Status::Waitlisted, Status::Confirmed, Status::Cancelled].into_iter().zip(1..);
+        let updated = changed.map(|(status, number)| registration(number, status)).collect();
+        seats.forget_ended(&world, &Changes { updated, ..Changes::default() });
+        let known = |number| seats.get(id(0), id(number)).is_some();
+        assert!(!known(1) && known(2));
+        seats.forget();
+        assert!(!known(2));
     }
 }
