@@ -42,7 +42,7 @@ pub struct Config {
     #[arg(long, help_heading = DATABASE, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: DatabaseUrl,
 
-    /// Connections to the database (SQLite: for reading, one more writes; Postgres: all).
+    /// Connections to the database (SQLite: for reading, one more writes; Postgres: for all but bookings, which have two more).
     #[arg(long, value_name = "COUNT", help_heading = DATABASE, env = "PLENARY_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=500))]
     pub database_connections: u32,
 

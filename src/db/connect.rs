@@ -19,6 +19,9 @@ const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 /// Postgres before this lacks features the statements use or is no longer maintained.
 const POSTGRES_AT_LEAST: i64 = 15;
 
+/// Connections to Postgres for bookings: one for their batches, one for what is read beside them.
+const BOOKING_CONNECTIONS: u32 = 2;
+
 /// What each connection to Postgres is set to. A transaction left open by a lost client would hold its session rows for
 /// ever. And a page that is not in order costs hardly more than one that is: with the usual 4 a small table is read whole
 /// for each row that refers to it, and a plan that was made while it was small is kept when it has grown.
@@ -33,7 +36,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(250);
 pub struct Settings {
     /// `sqlite:PATH` or `postgres://…`.
     pub url: String,
-    /// Connections for reading on SQLite (one more writes), for all work on Postgres (one more follows other nodes).
+    /// Connections for reading on SQLite (one more writes), for all work but bookings on Postgres (two more are for those,
+    /// and one follows other nodes).
     pub max_connections: u32,
 }
 
@@ -100,13 +104,13 @@ impl Db {
             let pools = sqlite(settings, access, &runtime).await?;
             return Ok(Self { pools, runtime, changes, follower: None });
         }
-        let (pool, options) = postgres(settings).await?;
+        let (all, bookings, options) = postgres(settings).await?;
         // Only a server remembers what others change.
         let follower = (access == Access::Create).then(|| {
-            let following = runtime.spawn(follow(options, pool.clone(), changes.clone()));
+            let following = runtime.spawn(follow(options, all.clone(), changes.clone()));
             Arc::new(Follower(following.abort_handle()))
         });
-        Ok(Self { pools: Pools::Postgres(pool), runtime, changes, follower })
+        Ok(Self { pools: Pools::Postgres { all, bookings }, runtime, changes, follower })
     }
 }
 
@@ -195,24 +199,26 @@ async fn reach(options: &PgConnectOptions) -> Result<(), ConnectError> {
     }
 }
 
-async fn postgres(settings: &Settings) -> Result<(PgPool, PgConnectOptions), ConnectError> {
+async fn postgres(settings: &Settings) -> Result<(PgPool, PgPool, PgConnectOptions), ConnectError> {
     let options = PgConnectOptions::from_str(&settings.url)
         .map_err(ConnectError::Url)?
         .application_name("plenary")
         .statement_cache_capacity(512)
         .log_statements(LevelFilter::Trace);
     reach(&options).await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(settings.max_connections)
-        .idle_timeout(Duration::from_secs(600))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
-        .connect_with(options.clone())
-        .await?;
+    let pool = |connections: u32| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .idle_timeout(Duration::from_secs(600))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
+    };
+    let all = pool(settings.max_connections).connect_with(options.clone()).await?;
+    let bookings = pool(BOOKING_CONNECTIONS).connect_lazy_with(options.clone());
     let (number, name): (i32, String) =
-        sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version')").fetch_one(&pool).await?;
+        sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version')").fetch_one(&all).await?;
     if i64::from(number) / 10_000 < POSTGRES_AT_LEAST {
         return Err(ConnectError::TooOld(format!("Postgres {name}"), POSTGRES_AT_LEAST.to_string()));
     }
-    Ok((pool, options))
+    Ok((all, bookings, options))
 }

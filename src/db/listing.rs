@@ -194,7 +194,7 @@ impl Db {
         self.runtime.spawn(async move {
             let read = match &pools {
                 Pools::Sqlite { read, .. } => taker.sqlite(read, listing).await,
-                Pools::Postgres(pool) => taker.postgres(pool, listing).await,
+                Pools::Postgres { all, .. } => taker.postgres(all, listing).await,
             };
             drop(held);
             let _ = match read {

@@ -46,7 +46,7 @@ impl Db {
         let migrator = migrator(self.dialect());
         match &self.pools {
             Pools::Sqlite { write, .. } => migrator.run(&mut *write.acquire().await?).await,
-            Pools::Postgres(pool) => {
+            Pools::Postgres { all: pool, .. } => {
                 // A connection of its own: prepared statements and locks of the migration don't stay in the pool.
                 let mut connection = sqlx::PgConnection::connect_with(&pool.connect_options()).await?;
                 migrator.run(&mut connection).await?;

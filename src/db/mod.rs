@@ -68,8 +68,16 @@ impl Drop for Follower {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { read: SqlitePool, write: SqlitePool, owner: Option<Arc<Owner>> },
-    Postgres(PgPool),
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+        owner: Option<Arc<Owner>>,
+    },
+    /// Bookings have connections of their own: else they would wait behind everybody who reads.
+    Postgres {
+        all: PgPool,
+        bookings: PgPool,
+    },
 }
 
 /// What the process has that owns a SQLite file.
@@ -82,7 +90,7 @@ struct Owner {
 /// How a pool of connections is used.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolUse {
-    /// `read` and `write` on SQLite, `all` on Postgres.
+    /// `read` and `write` on SQLite, `all` and `bookings` on Postgres.
     pub name: &'static str,
     /// Open connections that wait.
     pub idle: u64,
@@ -128,7 +136,18 @@ impl Db {
     pub fn dialect(&self) -> Dialect {
         match self.pools {
             Pools::Sqlite { .. } => Dialect::Sqlite,
-            Pools::Postgres(_) => Dialect::Postgres,
+            Pools::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// The same database for bookings alone.
+    #[must_use]
+    pub fn for_bookings(&self) -> Self {
+        match &self.pools {
+            Pools::Sqlite { .. } => self.clone(),
+            Pools::Postgres { bookings, .. } => {
+                Self { pools: Pools::Postgres { all: bookings.clone(), bookings: bookings.clone() }, ..self.clone() }
+            }
         }
     }
 
@@ -136,7 +155,7 @@ impl Db {
     pub fn query(&self, sql: impl Into<Sql>) -> Query<'_> {
         match &self.pools {
             Pools::Sqlite { read, .. } => Query::new(Target::SqlitePool(read), sql.into()),
-            Pools::Postgres(pool) => Query::new(Target::PostgresPool(pool), sql.into()),
+            Pools::Postgres { all, .. } => Query::new(Target::PostgresPool(all), sql.into()),
         }
     }
 
@@ -148,7 +167,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         let inner = match &self.pools {
             Pools::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+            Pools::Postgres { all, .. } => Inner::Postgres(all.begin().await?),
         };
         Ok(self.tx(inner))
     }
@@ -156,7 +175,7 @@ impl Db {
     fn tx(&self, inner: Inner) -> Tx {
         let owner = match &self.pools {
             Pools::Sqlite { owner, .. } => owner.clone(),
-            Pools::Postgres(_) => None,
+            Pools::Postgres { .. } => None,
         };
         Tx { inner, changed: Vec::new(), changes: self.changes.clone(), owner }
     }
@@ -196,7 +215,7 @@ impl Db {
         let task = self.runtime.spawn(async move {
             let mut tx = db.tx(match &db.pools {
                 Pools::Sqlite { read, .. } => Inner::Sqlite(read.begin().await?),
-                Pools::Postgres(pool) => Inner::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
+                Pools::Postgres { all, .. } => Inner::Postgres(all.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
             });
             let done = work(&mut tx).await;
             tx.rollback().await?;
@@ -224,7 +243,7 @@ impl Db {
     pub fn pools(&self) -> Vec<PoolUse> {
         match &self.pools {
             Pools::Sqlite { read, write, .. } => vec![PoolUse::of("read", read), PoolUse::of("write", write)],
-            Pools::Postgres(pool) => vec![PoolUse::of("all", pool)],
+            Pools::Postgres { all, bookings } => vec![PoolUse::of("all", all), PoolUse::of("bookings", bookings)],
         }
     }
 
@@ -243,7 +262,10 @@ impl Db {
                 // At the latest the end of the process frees it.
                 let _ = owner.as_ref().map(|owner| owner.file.unlock());
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres { all, bookings } => {
+                bookings.close().await;
+                all.close().await;
+            }
         }
     }
 }

@@ -174,7 +174,7 @@ pub fn start_unwatched(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn 
     let (meter, due, full) = (Arc::<Meter>::default(), Arc::<Notify>::default(), Full::default());
     let (memory, seats) = (Memory::of(&db), Seats::of(&db));
     let bookings = Bookings { queue, meter: Arc::clone(&meter), full: full.clone(), seats: seats.clone() };
-    let workshop = Workshop { db: db.clone(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, seats, memory };
+    let workshop = Workshop { db: db.for_bookings(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, seats, memory };
     let task = db.spawn(run(workshop, settings, work, stopped));
     let watch = Watch::new(db, clock, bookings.clone(), due);
     (bookings, watch, Engine { stop, task, watch: None })
