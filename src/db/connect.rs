@@ -214,7 +214,7 @@ async fn postgres(settings: &Settings) -> Result<(PgPool, PgPool, PgConnectOptio
             .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
     };
     let all = pool(settings.max_connections).connect_with(options.clone()).await?;
-    let bookings = pool(BOOKING_CONNECTIONS).connect_lazy_with(options.clone());
+    let bookings = pool(BOOKING_CONNECTIONS).connect_with(options.clone()).await?;
     let (number, name): (i32, String) =
         sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version')").fetch_one(&all).await?;
     if i64::from(number) / 10_000 < POSTGRES_AT_LEAST {

@@ -22,11 +22,11 @@ async fn allow_connections(app: &App, allow: bool) {
     tx.commit().await.expect("a commit");
 }
 
-/// Until a node has all the connections that it will ever have.
+/// Until a node has all the connections that it will ever need; bookings make do with one.
 async fn open_all_connections(node: &App) {
     eventually("all are open", async || {
         join_all((0..16).map(|_| node.get("/v1/events/forum/availability").send())).await;
-        node.db().pools().iter().all(|pool| pool.idle + pool.used == pool.most)
+        node.db().pools().iter().all(|pool| pool.idle + pool.used == if pool.name == "bookings" { 1 } else { pool.most })
     })
     .await;
 }
