@@ -4,13 +4,10 @@
 //! long for it, and all of them a quarter. Here a connection of its own does it a moment after a commit, and the writer
 //! only now and then, to begin the log from its start: nobody else can while it writes on.
 
-use super::Result;
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
-};
+use super::{Background, Result};
+use sqlx::SqlitePool;
 use std::{sync::Arc, time::Duration};
-use tokio::{runtime::Handle, sync::Notify, task::AbortHandle};
+use tokio::{runtime::Handle, sync::Notify};
 
 /// Pages in the log from which on a commit carries them over itself: 64 MiB. So large does the log grow, and larger only
 /// while somebody reads for long.
@@ -22,17 +19,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Checkpoints {
     pool: SqlitePool,
     due: Arc<Notify>,
-    task: AbortHandle,
+    task: Background,
 }
 
 impl Checkpoints {
-    /// On this runtime. It opens its connection when it is needed.
-    pub(super) fn start(options: SqliteConnectOptions, runtime: &Handle) -> Self {
-        let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
-        let pool = pool.connect_lazy_with(options.create_if_missing(false));
+    /// On this runtime, by the one connection of this pool.
+    pub(super) fn start(pool: SqlitePool, runtime: &Handle) -> Self {
         let due = Arc::<Notify>::default();
-        let task = runtime.spawn(keep_carrying(pool.clone(), Arc::clone(&due))).abort_handle();
-        Self { pool, due, task }
+        let carrying = runtime.spawn(keep_carrying(pool.clone(), Arc::clone(&due)));
+        Self { pool, due, task: Background(carrying.abort_handle()) }
     }
 
     /// Says that something was committed.
@@ -42,14 +37,8 @@ impl Checkpoints {
 
     /// Ends it, and closes its connection.
     pub(super) async fn close(&self) {
-        self.task.abort();
+        self.task.0.abort();
         self.pool.close().await;
-    }
-}
-
-impl Drop for Checkpoints {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opening the database that `DATABASE_URL` names.
 
 use super::{
-    ACQUIRE_TIMEOUT, Changes, Db, Follower, Owner, Pools,
+    ACQUIRE_TIMEOUT, Background, Changes, Db, Owner, Pools,
     checkpoints::{Checkpoints, LOG_PAGES},
     follow::follow,
 };
@@ -108,7 +108,7 @@ impl Db {
         // Only a server remembers what others change.
         let follower = (access == Access::Create).then(|| {
             let following = runtime.spawn(follow(options, all.clone(), changes.clone()));
-            Arc::new(Follower(following.abort_handle()))
+            Arc::new(Background(following.abort_handle()))
         });
         Ok(Self { pools: Pools::Postgres { all, bookings }, runtime, changes, follower })
     }
@@ -130,31 +130,27 @@ async fn sqlite(settings: &Settings, access: Access, runtime: &Handle) -> Result
         return Err(ConnectError::Missing(file.display().to_string()));
     }
     let file = if access == Access::Beside { None } else { Some(own(file)?) };
-    let write = SqlitePoolOptions::new()
-        // What lies in this process does not go away.
-        .test_before_acquire(false)
-        .min_connections(1)
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.clone().pragma("wal_autocheckpoint", LOG_PAGES.to_string()))
-        .await?;
+    let pool = |connections: u32| {
+        SqlitePoolOptions::new()
+            // What lies in this process does not go away.
+            .test_before_acquire(false)
+            .max_connections(connections)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+    };
+    let write = pool(1).min_connections(1).connect_with(options.clone().pragma("wal_autocheckpoint", LOG_PAGES.to_string())).await?;
     let (version,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&write).await?;
     if parse_version(&version) < SQLITE_AT_LEAST {
         let (major, minor, patch) = SQLITE_AT_LEAST;
         return Err(ConnectError::TooOld(format!("SQLite {version}"), format!("{major}.{minor}.{patch}")));
     }
-    let read = SqlitePoolOptions::new()
-        .test_before_acquire(false)
-        .min_connections(1)
-        .max_connections(settings.max_connections)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.clone().create_if_missing(false).read_only(true))
-        .await?;
-    let owner = file.map(|file| Arc::new(Owner { file, checkpoints: Checkpoints::start(options, runtime) }));
+    let existing = options.create_if_missing(false);
+    let read = pool(settings.max_connections).min_connections(1).connect_with(existing.clone().read_only(true)).await?;
+    let owner = file.map(|file| {
+        let checkpoints = Checkpoints::start(pool(1).connect_lazy_with(existing), runtime);
+        Arc::new(Owner { file, checkpoints })
+    });
     Ok(Pools::Sqlite { read, write, owner })
 }
 

@@ -54,13 +54,13 @@ pub struct Db {
     runtime: Handle,
     changes: Changes,
     /// Where other nodes change things too: the task that follows them.
-    follower: Option<Arc<Follower>>,
+    follower: Option<Arc<Background>>,
 }
 
 /// A task that ends with this.
-struct Follower(AbortHandle);
+struct Background(AbortHandle);
 
-impl Drop for Follower {
+impl Drop for Background {
     fn drop(&mut self) {
         self.0.abort();
     }

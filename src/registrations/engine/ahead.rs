@@ -123,7 +123,8 @@ impl Ahead {
         Writing { batch, task, decided: false }
     }
 
-    /// Waits for what is under way, and leaves its answers to [`Ahead::run`] or [`Ahead::rest`]. If that fails, what was decided on top of it is not to be believed.
+    /// Waits for what is under way, and leaves its answers to [`Ahead::run`] or [`Ahead::rest`]. If that fails, what was
+    /// decided on top of it is not to be believed.
     pub async fn wait(&mut self) {
         let Some(Writing { batch, task, .. }) = self.writing.take() else { return };
         let ended_early = |ended| Err(Error::Protocol(format!("a batch ended early: {ended}")).into());

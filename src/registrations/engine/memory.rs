@@ -59,7 +59,6 @@ struct People {
     by_registration: HashMap<Uuid, Uuid>,
 }
 
-#[derive(Clone)]
 struct Person {
     attendee: AttendeeState,
     /// The active ones.

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 /// The steps of a batch, between BEGIN and its answers. There is one way to do them right, [`Real`]; tests put a faulty
 /// step in its place to show that they would notice.
 pub trait Steps: Send + Sync {
-    /// Reads what is wanted, and locks it until the transaction ends. What is known is not read again.
+    /// Reads what is wanted, and locks it until the transaction ends.
     fn load<'t>(&'t self, tx: &'t mut Tx, wanted: &'t Wanted, now: Timestamp) -> BoxFuture<'t, Result<World>> {
         Box::pin(load(tx, wanted, now, true))
     }
