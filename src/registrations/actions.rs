@@ -6,7 +6,7 @@ use super::{
     store,
 };
 use crate::{
-    error::Problem,
+    error::{Code, Problem},
     extract::{Json, Params, Patch, SignedIn},
     idempotency::Once,
     reply::{self, Reply},
@@ -16,40 +16,52 @@ use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Who acts on a registration: its attendee, or an owner or organiser. `own` says which.
-struct Acting {
-    own: bool,
-    actor: Actor,
-}
-
-impl Acting {
-    /// Refuses everybody else: members with 403, strangers with 404.
-    async fn on(state: &State, caller: SignedIn, registration_id: Uuid) -> Result<Self, Problem> {
-        let relation = store::relation(&state.db, registration_id, caller.principal).await?.ok_or_else(Problem::not_found)?;
-        let own = relation.user_id == Some(caller.id);
-        let organiser = match relation.role {
-            Some(role) if role.manages() => true,
-            _ if own => false,
-            Some(_) => return Err(Problem::forbidden()),
-            None => return Err(Problem::not_found()),
-        };
-        Ok(Self { own, actor: Actor { user_id: caller.id, organiser } })
+/// Asks for something about a registration as its attendee, else as an owner or organiser.
+///
+/// Most act on what is theirs, and whose it is, is decided with the rest. What else the caller may be is only looked up
+/// where that was refused.
+async fn act<T, Asked: Future<Output = Result<T, Problem>>>(
+    state: &State,
+    caller: SignedIn,
+    registration_id: Uuid,
+    ask: impl Fn(Actor) -> Asked,
+) -> Result<T, Problem> {
+    if caller.principal.user().is_none() {
+        return ask(acting(state, caller, registration_id).await?).await;
+    }
+    let refused = match ask(Actor { user_id: caller.id, organiser: false }).await {
+        Err(problem) if matches!(problem.code(), Code::NotFound | Code::SessionStarted) => problem,
+        answer => return answer,
+    };
+    match acting(state, caller, registration_id).await? {
+        organiser @ Actor { organiser: true, .. } => ask(organiser).await,
+        _ => Err(refused),
     }
 }
 
+/// Who acts on a registration: its attendee, or an owner or organiser. Refuses everybody else: members with 403, strangers
+/// with 404.
+async fn acting(state: &State, caller: SignedIn, registration_id: Uuid) -> Result<Actor, Problem> {
+    let relation = store::relation(&state.db, registration_id, caller.principal).await?.ok_or_else(Problem::not_found)?;
+    let organiser = match relation.role {
+        Some(role) if role.manages() => true,
+        _ if relation.user_id == Some(caller.id) => false,
+        Some(_) => return Err(Problem::forbidden()),
+        None => return Err(Problem::not_found()),
+    };
+    Ok(Actor { user_id: caller.id, organiser })
+}
+
 pub(super) async fn cancel(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
-    let Acting { own, actor } = Acting::on(&state, caller, path.registration).await?;
-    changed(&state, Command::Cancel { registration_id: path.registration, own, actor }).await
+    act(&state, caller, path.registration, |actor| changed(&state, Command::Cancel { registration_id: path.registration, actor })).await
 }
 
 pub(super) async fn accept(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
-    let Acting { actor, .. } = Acting::on(&state, caller, path.registration).await?;
-    changed(&state, Command::Accept { registration_id: path.registration, actor }).await
+    act(&state, caller, path.registration, |actor| changed(&state, Command::Accept { registration_id: path.registration, actor })).await
 }
 
 pub(super) async fn decline(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
-    let Acting { actor, .. } = Acting::on(&state, caller, path.registration).await?;
-    changed(&state, Command::Decline { registration_id: path.registration, actor }).await
+    act(&state, caller, path.registration, |actor| changed(&state, Command::Decline { registration_id: path.registration, actor })).await
 }
 
 #[derive(Deserialize)]
@@ -66,15 +78,15 @@ pub(super) async fn move_to(
     Params(path): Params<RegistrationPath>,
     Json(body): Json<Move>,
 ) -> Reply {
-    let Acting { actor, .. } = Acting::on(&state, caller, path.registration).await?;
-    let command = Command::Move {
-        registration_id: path.registration,
-        new_id: state.new_id(),
-        session_id: body.session_id,
-        if_full: body.if_full,
-        actor,
-    };
-    answer(&state, command, once.claim(&state)?).await
+    let Move { session_id, if_full } = body;
+    let new_id = state.new_id();
+    let command = |actor| Command::Move { registration_id: path.registration, new_id, session_id, if_full, actor };
+    if once.has_key() {
+        // Who sends a key may be told what was answered before: only who may know it.
+        let actor = acting(&state, caller, path.registration).await?;
+        return answer(&state, command(actor), once.claim(&state)?).await;
+    }
+    act(&state, caller, path.registration, |actor| answer(&state, command(actor), None)).await
 }
 
 /// What an organiser can change of a registration.
@@ -84,7 +96,7 @@ struct Form {
 }
 
 pub(super) async fn update(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>, patch: Patch) -> Reply {
-    let Acting { actor, .. } = Acting::on(&state, caller, path.registration).await?;
+    let actor = acting(&state, caller, path.registration).await?;
     if !actor.organiser {
         return Err(Problem::forbidden());
     }

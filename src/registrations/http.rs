@@ -143,7 +143,7 @@ async fn create(state: State, caller: SignedIn, once: Once, Params(path): Params
     let (who, organiser) = whom(&state, caller, body.attendee_id, found.as_ref()).await?;
     // Who sends a key may have been answered before.
     let plain = found.is_none() && matches!(who, Who::Caller { .. }) && !once.has_key();
-    if plain && let Some(outcome) = state.bookings.seat_of(path.session, caller.id) {
+    if plain && let Some(outcome) = state.bookings.seat_of(path.session, caller.id).await {
         return Ok(answer_with(false, &RegistrationView::from(outcome))?.into_response());
     }
     if plain && state.bookings.is_full_for(path.session, caller.id, body.if_full, state.clock.now()) {

@@ -223,8 +223,6 @@ pub enum Command {
     Cancel {
         /// Which.
         registration_id: Uuid,
-        /// Whether it is the actor's own.
-        own: bool,
         /// Who asks.
         actor: Actor,
     },

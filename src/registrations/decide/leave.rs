@@ -10,15 +10,15 @@ use uuid::Uuid;
 
 impl Batch {
     /// Attendees give back until the start, organisers at any time, and nobody who has been in the room.
-    pub(super) fn cancel(&mut self, id: Uuid, own: bool, actor: Actor) -> Result<Outcome, Refusal> {
-        let session_id = self.registration(id)?.session_id;
+    pub(super) fn cancel(&mut self, id: Uuid, actor: Actor) -> Result<Outcome, Refusal> {
+        let session_id = self.acted_on(id, actor)?.session_id;
         self.settle(session_id);
         let registration = self.registration(id)?;
         if !registration.is_active() {
             return Ok(self.outcome(id, false, None));
         }
         self.may_leave(registration, actor)?;
-        let reason = if own { CancelReason::ByAttendee } else { CancelReason::ByOrganiser };
+        let reason = if self.is_own(registration, actor) { CancelReason::ByAttendee } else { CancelReason::ByOrganiser };
         self.end(id, reason, Some(actor.user_id));
         self.promote(session_id);
         Ok(self.outcome(id, false, None))
@@ -37,7 +37,7 @@ impl Batch {
 
     /// Takes the seat that is held.
     pub(super) fn accept(&mut self, id: Uuid, actor: Actor) -> Result<Outcome, Refusal> {
-        self.settle(self.registration(id)?.session_id);
+        self.settle(self.acted_on(id, actor)?.session_id);
         let registration = self.registration(id)?;
         match (registration.status, registration.cancel_reason) {
             (Status::Confirmed, _) => return Ok(self.outcome(id, false, None)),
@@ -59,7 +59,7 @@ impl Batch {
 
     /// Gives the seat that is held to the next.
     pub(super) fn decline(&mut self, id: Uuid, actor: Actor) -> Result<Outcome, Refusal> {
-        let session_id = self.registration(id)?.session_id;
+        let session_id = self.acted_on(id, actor)?.session_id;
         self.settle(session_id);
         let registration = self.registration(id)?;
         match (registration.status, registration.cancel_reason) {

@@ -21,7 +21,7 @@ pub use explain::{Explanation, Reason, explain};
 pub use world::{AttendeeState, CategorySeats, EventRules, SessionState, Slot, World};
 
 use super::{
-    model::{Command, Done, Outcome, Registration},
+    model::{Actor, Command, Done, Outcome, Registration},
     refusal::Refusal,
 };
 use crate::clock::Timestamp;
@@ -114,7 +114,7 @@ impl Batch {
         match *command {
             Command::Book(ref booking) => self.book(booking).map(one),
             Command::BookAll(ref bookings) => Ok(Done::Each(bookings.iter().map(|booking| self.book(booking)).collect())),
-            Command::Cancel { registration_id, own, actor } => self.cancel(registration_id, own, actor).map(one),
+            Command::Cancel { registration_id, actor } => self.cancel(registration_id, actor).map(one),
             Command::Move { registration_id, new_id, session_id, if_full, actor } => {
                 self.move_to(registration_id, new_id, session_id, if_full, actor).map(one)
             }
@@ -144,6 +144,16 @@ impl Batch {
     /// A registration, as it is now.
     fn registration(&self, id: Uuid) -> Result<&Registration, Refusal> {
         self.world.registration(id).ok_or(Refusal::NotFound)
+    }
+
+    /// A registration that the actor acts on: as the user it belongs to, or as an organiser.
+    fn acted_on(&self, id: Uuid, actor: Actor) -> Result<&Registration, Refusal> {
+        let registration = self.registration(id)?;
+        if actor.organiser || self.is_own(registration, actor) { Ok(registration) } else { Err(Refusal::NotFound) }
+    }
+
+    fn is_own(&self, registration: &Registration, actor: Actor) -> bool {
+        self.world.user_of(registration.attendee_id) == Some(actor.user_id)
     }
 
     /// A session whose seats are about to change.

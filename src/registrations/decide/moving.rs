@@ -24,7 +24,7 @@ enum There {
 
 impl Batch {
     pub(super) fn move_to(&mut self, id: Uuid, new_id: Uuid, to: Uuid, if_full: Option<IfFull>, actor: Actor) -> Result<Outcome, Refusal> {
-        let from = self.registration(id)?.session_id;
+        let from = self.acted_on(id, actor)?.session_id;
         let target = self.session(to).map_err(|_| Refusal::UnknownSession)?;
         if target.event_id != self.session(from)?.event_id {
             return Err(Refusal::UnknownSession);

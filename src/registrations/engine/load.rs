@@ -34,6 +34,10 @@ macro_rules! registrations {
 /// transactions before it committed. SQLite has one writer and needs none.
 const LOCK_SESSIONS: &str = "SELECT session_id FROM session_seats WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE";
 
+/// The same, with the sessions of registrations: that of a registration never changes.
+const LOCK_SESSIONS_OF: &str = "SELECT t.session_id FROM session_seats t WHERE t.session_id IN (SELECT unnest($1::uuid[]) \
+    UNION SELECT r.session_id FROM registrations r WHERE r.id = ANY($2)) ORDER BY t.session_id FOR UPDATE OF t";
+
 const SESSIONS: BatchSelect = batch_select!(
     [
         uuid "s.id" as id, uuid "s.event_id" as event_id, text "s.code" as code, text "s.status" as status,
@@ -83,9 +87,8 @@ macro_rules! attendees {
 const ATTENDEES: BatchSelect = attendees!("");
 const ATTENDEES_LOCKED: BatchSelect = attendees!(" ORDER BY a.id FOR NO KEY UPDATE OF a");
 
-/// Registrations by id, with those that came in their places.
-const NAMED: BatchSelect =
-    registrations!((id: uuid), " w JOIN registrations n ON n.id = w.id JOIN registrations r ON r.id IN (n.id, n.moved_to)");
+/// Registrations by id.
+const NAMED: BatchSelect = registrations!((id: uuid), " w JOIN registrations r ON r.id = w.id");
 
 const OFFERS: BatchSelect =
     registrations!((session_id: uuid), " w JOIN registrations r ON r.session_id = w.session_id AND r.status = 'offered'");
@@ -170,14 +173,12 @@ impl From<Held> for Registration {
 pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> Result<World> {
     let lock = lock && tx.dialect() == Dialect::Postgres;
     let mut loader = Loader { tx, lock, world: World::default(), found: BTreeSet::new() };
-    let mut named = loader.named(wanted).await?;
-    let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
     if lock {
-        let ids: Vec<Uuid> = sessions.iter().copied().collect();
-        loader.tx.query(LOCK_SESSIONS).bind_ids(&ids).all::<(Uuid,)>().await?;
-        // Again: only the session and the attendee of a registration never change.
-        named = loader.named(wanted).await?;
+        loader.lock_sessions(wanted).await?;
     }
+    let mut named = loader.named(wanted.registrations.iter().copied()).await?;
+    let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
+    named.extend(loader.named(named.iter().filter_map(|named| named.moved_to)).await?);
     loader.sessions(&sessions).await?;
     loader.found(wanted, &named, now).await?;
     // Whoever is locked is locked in one order, with those that turned up.
@@ -205,12 +206,23 @@ struct Loader<'t> {
 }
 
 impl Loader<'_> {
-    /// The registrations that are named, and those that came in their places.
-    async fn named(&mut self, wanted: &Wanted) -> Result<Vec<Registration>> {
-        if wanted.registrations.is_empty() {
+    async fn lock_sessions(&mut self, wanted: &Wanted) -> Result<()> {
+        let (sessions, registrations) =
+            (Vec::from_iter(wanted.sessions.iter().copied()), Vec::from_iter(wanted.registrations.iter().copied()));
+        let _locked: Vec<(Uuid,)> = match registrations.is_empty() {
+            true => self.tx.query(LOCK_SESSIONS).bind_ids(&sessions).all().await?,
+            false => self.tx.query(LOCK_SESSIONS_OF).bind_ids(&sessions).bind_ids(&registrations).all().await?,
+        };
+        Ok(())
+    }
+
+    /// Registrations by id.
+    async fn named(&mut self, ids: impl Iterator<Item = Uuid>) -> Result<Vec<Registration>> {
+        let ids: BTreeSet<Uuid> = ids.collect();
+        if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.tx.batch(NAMED, Columns::new().ids(wanted.registrations.iter().copied())).await
+        self.tx.batch(NAMED, Columns::new().ids(ids)).await
     }
 
     /// Sessions with their events.

@@ -18,6 +18,7 @@ mod keys;
 mod load;
 mod memory;
 mod seats;
+mod standing;
 mod steps;
 mod timings;
 mod trial;
@@ -195,8 +196,8 @@ impl Bookings {
     }
 
     /// The seat that a user has in a session, if it is known without asking: what a booking for themselves comes to.
-    pub fn seat_of(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
-        self.seats.get(session_id, user_id)
+    pub async fn seat_of(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
+        self.seats.get(session_id, user_id).await
     }
 
     /// Asks for anything.

@@ -2,9 +2,10 @@
 //!
 //! It only answers what the engine would: to somebody who books for themselves, that they have the seat. Neither time nor a
 //! rule changes that answer, only what ends the seat: a command or an edit, as [`super::memory`] has it. What it remembers is
-//! written after COMMIT, and what ends is forgotten before. Only where one process owns the database: elsewhere another
-//! node may have ended it.
+//! written after COMMIT, and what ends is forgotten before. On Postgres another node may have ended it or changed it: there
+//! the database says whether it stands.
 
+use super::standing::Standing;
 use crate::{
     db::{Db, Dialect},
     registrations::{
@@ -20,8 +21,12 @@ use uuid::Uuid;
 const MAX_SEATS: usize = 65_536;
 
 /// Seats by session and user. Cheap to clone.
-#[derive(Clone)]
-pub struct Seats(Option<Arc<RwLock<Known>>>);
+#[derive(Clone, Default)]
+pub struct Seats {
+    known: Arc<RwLock<Known>>,
+    /// Where other nodes may change them.
+    standing: Option<Standing>,
+}
 
 /// Where there are too many, those are forgotten that were given the longest ago.
 #[derive(Default)]
@@ -30,13 +35,21 @@ struct Known(LinkedHashMap<(Uuid, Uuid), Outcome>);
 impl Seats {
     /// Those of an engine on this database.
     pub fn of(db: &Db) -> Self {
-        Self((db.dialect() == Dialect::Sqlite).then(Arc::default))
+        let standing = (db.dialect() == Dialect::Postgres).then(|| Standing::start(db));
+        Self { standing, ..Self::default() }
     }
 
     /// The seat that a user has in a session, if it is known.
-    pub fn get(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
-        let known = self.0.as_ref()?.read().unwrap_or_else(PoisonError::into_inner);
-        known.0.get(&(session_id, user_id)).cloned()
+    pub async fn get(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
+        let seat = self.remembered(session_id, user_id)?;
+        match &self.standing {
+            Some(standing) if !standing.has(&seat.registration).await => None,
+            _ => Some(seat),
+        }
+    }
+
+    fn remembered(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).0.get(&(session_id, user_id)).cloned()
     }
 
     /// Forgets all.
@@ -66,9 +79,7 @@ impl Seats {
     }
 
     fn update(&self, update: impl FnOnce(&mut Known)) {
-        if let Some(known) = &self.0 {
-            update(&mut known.write().unwrap_or_else(PoisonError::into_inner));
-        }
+        update(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -119,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_ended_is_forgotten() {
-        let (seats, mut world) = (Seats(Some(Arc::default())), World::default());
+        let (seats, mut world) = (Seats::default(), World::default());
         for number in 1..3 {
             world.add_attendee(AttendeeState { id: id(number), event_id: id(0), user_id: Some(id(number)), category: None, erased: false });
         }
@@ -127,7 +138,7 @@ mod tests {
         let changed = [Status::Waitlisted, Status::Confirmed, Status::Cancelled].into_iter().zip(1..);
         let updated = changed.map(|(status, number)| registration(number, status)).collect();
         seats.forget_ended(&world, &Changes { updated, ..Changes::default() });
-        let known = |number| seats.get(id(0), id(number)).is_some();
+        let known = |number| seats.remembered(id(0), id(number)).is_some();
         assert!(!known(1) && known(2));
         seats.forget();
         assert!(!known(2));

@@ -46,12 +46,12 @@ impl Model {
         match *command {
             Command::Book(ref booking) => vec![self.book(booking)],
             Command::BookAll(ref bookings) => bookings.iter().map(|booking| self.book(booking)).collect(),
-            Command::Cancel { registration_id, own, actor } => vec![self.cancel(registration_id, own, actor)],
+            Command::Cancel { registration_id, actor } => vec![self.cancel(registration_id, actor)],
             Command::Move { registration_id, new_id, session_id, if_full, actor } => {
                 vec![self.move_to(registration_id, new_id, session_id, if_full, actor)]
             }
-            Command::Accept { registration_id, .. } => vec![self.accept(registration_id)],
-            Command::Decline { registration_id, .. } => vec![self.decline(registration_id)],
+            Command::Accept { registration_id, actor } => vec![self.accept(registration_id, actor)],
+            Command::Decline { registration_id, actor } => vec![self.decline(registration_id, actor)],
             Command::Prioritise { registration_id, priority, .. } => vec![self.prioritise(registration_id, priority)],
             Command::Refit { session_id, if_overfull, .. } => self.refit(session_id, if_overfull).err().map(Err).into_iter().collect(),
             Command::EndSession { session_id, .. } => {
@@ -154,6 +154,16 @@ impl Model {
 
     fn row(&self, id: Uuid) -> Result<&Registration, No> {
         self.rows.get(&id).map_or_else(|| No::code("not_found"), Ok)
+    }
+
+    /// "own …, or organiser": for everybody else it isn't there.
+    fn acted_on(&self, id: Uuid, actor: Actor) -> Result<&Registration, No> {
+        let row = self.row(id)?;
+        if actor.organiser || self.is_own(row, actor) { Ok(row) } else { No::code("not_found") }
+    }
+
+    fn is_own(&self, row: &Registration, actor: Actor) -> bool {
+        self.people[&row.attendee_id].user_id == Some(actor.user_id)
     }
 
     fn book(&mut self, booking: &Booking) -> Result<Told, No> {
@@ -287,14 +297,14 @@ impl Model {
         self.told(held)
     }
 
-    fn cancel(&mut self, id: Uuid, own: bool, actor: Actor) -> Result<Told, No> {
-        self.touch(self.row(id)?.session_id);
+    fn cancel(&mut self, id: Uuid, actor: Actor) -> Result<Told, No> {
+        self.touch(self.acted_on(id, actor)?.session_id);
         let row = self.row(id)?;
         if row.status == Status::Cancelled {
             return self.told(id);
         }
         self.may_leave(row, actor)?;
-        let session = row.session_id;
+        let (session, own) = (row.session_id, self.is_own(row, actor));
         self.end(id, if own { CancelReason::ByAttendee } else { CancelReason::ByOrganiser });
         self.promote(session);
         self.told(id)
@@ -317,8 +327,8 @@ impl Model {
         }
     }
 
-    fn accept(&mut self, id: Uuid) -> Result<Told, No> {
-        self.touch(self.row(id)?.session_id);
+    fn accept(&mut self, id: Uuid, actor: Actor) -> Result<Told, No> {
+        self.touch(self.acted_on(id, actor)?.session_id);
         let row = self.row(id)?;
         match row.status {
             Status::Confirmed => return self.told(id),
@@ -330,8 +340,8 @@ impl Model {
         self.told(id)
     }
 
-    fn decline(&mut self, id: Uuid) -> Result<Told, No> {
-        self.touch(self.row(id)?.session_id);
+    fn decline(&mut self, id: Uuid, actor: Actor) -> Result<Told, No> {
+        self.touch(self.acted_on(id, actor)?.session_id);
         let row = self.row(id)?;
         if row.status == Status::Offered {
             let session = row.session_id;
@@ -357,7 +367,7 @@ impl Model {
 
     /// "book(B) passes with A left out of overlap and limits … else A untouched".
     fn move_to(&mut self, id: Uuid, new_id: Uuid, to: Uuid, if_full: Option<IfFull>, actor: Actor) -> Result<Told, No> {
-        let from = self.row(id)?.session_id;
+        let from = self.acted_on(id, actor)?.session_id;
         if self.sessions.get(&to).is_none_or(|target| target.event_id != self.sessions[&from].event_id) {
             return No::code("unknown_reference");
         }

@@ -103,9 +103,8 @@ pub fn world(numbers: &[u16]) -> Store {
     }
     for n in 0..people {
         let category = numbers.of(&[None, Some(CATEGORIES[0]), None, Some(CATEGORIES[1])]).map(str::to_owned);
-        let user_id = numbers.rarely(2).then(|| id(USERS, n % 4));
+        let user_id = (!numbers.rarely(4)).then(|| id(USERS, n));
         let event_id = id(EVENTS, n % events);
-        let user_id = user_id.filter(|user| !store.attendees.values().any(|one| one.user_id == Some(*user) && one.event_id == event_id));
         store.attendees.insert(id(PEOPLE, n), AttendeeState { id: id(PEOPLE, n), event_id, user_id, category, erased: false });
     }
     store
@@ -281,10 +280,14 @@ pub fn act(numbers: &mut Numbers, store: &Store, made: &[Uuid], now: Timestamp, 
     let people: Vec<Uuid> = store.attendees.values().filter(near).map(|person| person.id).collect();
     let person = people[wanted / 32 % people.len()];
     let offered = registration(numbers, store, made, (42..49).contains(&kind));
-    let actor = Actor { user_id: id(USERS, numbers.below(4) as u64), organiser: !numbers.rarely(3) };
+    let mut actor = Actor { user_id: id(USERS, numbers.below(12) as u64), organiser: !numbers.rarely(3) };
+    let owner = offered.and_then(|row| store.attendees[&store.registrations.get(&row)?.attendee_id].user_id);
+    if let Some(owner) = owner.filter(|_| !actor.organiser && !numbers.rarely(8)) {
+        actor.user_id = owner;
+    }
     let if_full = numbers.of(&[None, None, None, Some(IfFull::Reject), Some(IfFull::Waitlist)]);
     match (kind, offered) {
-        (25..36, Some(row)) => Act::Ask(Command::Cancel { registration_id: row, own: !actor.organiser, actor }),
+        (25..36, Some(row)) => Act::Ask(Command::Cancel { registration_id: row, actor }),
         (36..42, Some(row)) => {
             Act::Ask(Command::Move { registration_id: row, new_id: id(REGISTRATIONS, n), session_id: session, if_full, actor })
         }
