@@ -181,8 +181,12 @@ on_both! { async fn organisers_book_for_others_and_nobody_else_does(app: App) {
     assert_eq!(refused.pointer(), "/attendeeId");
     // Door staff see it and cannot cancel it; strangers see nothing.
     app.registration(&seat, &dora).await;
-    app.cancel(&seat, &dora).await.problem(403, "forbidden");
-    app.cancel(&seat, &bo).await.problem(404, "not_found");
+    for (user, refused) in [(&dora, (403, "forbidden")), (&bo, (404, "not_found"))] {
+        for act in ["cancel", "accept", "decline"] {
+            app.act(act, &seat, user).await.problem(refused.0, refused.1);
+        }
+        app.move_to(&session, &seat, user).await.problem(refused.0, refused.1);
+    }
     app.get(format!("/v1/registrations/{}", seat["id"].as_str().unwrap())).token(&bo.token).send().await.problem(404, "not_found");
     assert_eq!(app.cancel(&seat, &anna).await.expect(200).json["cancelReason"], "by_organiser");
 } }

@@ -18,8 +18,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Which seats are as they were, all in one value: a row of each would cost as much as finding it. Whose a seat is need not be
 /// looked at: an attendee is linked to a user once, and who is erased has no seats.
-const STANDING: &str = "SELECT COALESCE(STRING_AGG(UUID_SEND(r.id), ''), '') FROM UNNEST($1::uuid[], $2::timestamptz[]) AS w (id, updated_at) \
-    JOIN registrations r ON r.id = w.id AND r.updated_at = w.updated_at AND r.status = 'confirmed'";
+const STANDING: &str = "SELECT COALESCE(STRING_AGG(UUID_SEND(r.id), ''), '') FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[]) AS w (id, priority, \
+    updated_at) JOIN registrations r ON r.id = w.id AND r.status = 'confirmed' AND r.priority = w.priority AND r.updated_at = w.updated_at";
 
 /// Asks the database. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ pub struct Standing(mpsc::Sender<Asked>);
 
 struct Asked {
     id: Uuid,
+    priority: i64,
     updated_at: Timestamp,
     answer: oneshot::Sender<bool>,
 }
@@ -42,7 +43,7 @@ impl Standing {
     /// Whether a seat stands, unchanged. Where that can't be read, or too many ask, it is not known to.
     pub async fn has(&self, seat: &Registration) -> bool {
         let (answer, answered) = oneshot::channel();
-        let asked = Asked { id: seat.id, updated_at: seat.updated_at, answer };
+        let asked = Asked { id: seat.id, priority: seat.priority, updated_at: seat.updated_at, answer };
         self.0.try_send(asked).is_ok() && answered.await.unwrap_or(false)
     }
 }
@@ -61,7 +62,10 @@ async fn run(db: Db, mut queue: mpsc::Receiver<Asked>) {
 }
 
 async fn standing(db: &Db, asked: &[Asked]) -> Result<HashSet<Uuid>> {
-    let input = Columns::new().ids(asked.iter().map(|asked| asked.id)).times(asked.iter().map(|asked| asked.updated_at));
+    let input = Columns::new()
+        .ids(asked.iter().map(|asked| asked.id))
+        .integers(asked.iter().map(|asked| asked.priority))
+        .times(asked.iter().map(|asked| asked.updated_at));
     let ids: Vec<u8> = db.query(STANDING).bind_columns(input).scalar().await?;
     ids.chunks(16).map(|id| Uuid::from_slice(id).map_err(|error| Error::Decode(error.into()))).collect()
 }

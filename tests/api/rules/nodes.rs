@@ -113,3 +113,24 @@ async fn what_is_due_is_done_once_whichever_node_looks() {
     assert_eq!(scene.state(&second).await, "confirmed");
     scene.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_repeat_knows_what_the_other_node_did() {
+    let Some(app) = App::on_postgres().await else { return };
+    let scene = Scene::new(app, json!({})).await;
+    let node = scene.app.another_node().await;
+    let session = scene.session("A", "12:00-13:00", json!({})).await;
+    let ada = scene.app.user("ada").await;
+    let seat = scene.app.book(&session, &ada).await.expect(201).json;
+    for app in [&scene.app, &node] {
+        assert_eq!(app.book(&session, &ada).await.expect(200).json, seat);
+    }
+    let path = format!("/v1/registrations/{}", seat.as_id());
+    let preferred = node.patch(path).token(&scene.anna.token).merge(&json!({ "priority": 7 })).send().await.expect(200).json;
+    assert_eq!(scene.app.book(&session, &ada).await.expect(200).json, preferred);
+    node.cancel(&seat, &ada).await.expect(200);
+    let another = scene.app.book(&session, &ada).await.expect(201).json;
+    assert_ne!(another["id"], seat["id"]);
+    assert_eq!(node.book(&session, &ada).await.expect(200).json, another);
+    scene.end().await;
+}
