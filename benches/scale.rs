@@ -101,7 +101,7 @@ impl Stage {
     fn noop(&self, round: &Round) -> Measured {
         let path = format!("/bench/noop/{}/registrations", round.hot);
         let requests = self.tokens.iter().map(|token| request("POST", &path, Some(token), &[], Some(BODY))).collect();
-        let measured = self.client.load(&[self.server.target()], self.connections, requests, self.tokens.len() * 4);
+        let measured = self.client.load(&[self.server.target()], self.connections, requests, self.tokens.len() * 40);
         measured.expect_only("no-op", &[204]);
         measured
     }

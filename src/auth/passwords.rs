@@ -1,5 +1,8 @@
 //! argon2id on threads of its own: a hash takes 19 MiB and tens of milliseconds, and a rush of logins must neither
 //! starve the other requests nor fill the memory. The queue before the threads is bounded; what doesn't fit is refused.
+//!
+//! The threads work when nobody else has anything to do: who signs in waits a little longer then, and not everybody who
+//! books. Who has waited long is taken by another one, which gets a share of a busy machine too.
 
 use crate::{
     config::Config,
@@ -16,8 +19,9 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
+    time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 /// The cost (OWASP's first choice for argon2id): memory in KiB, passes, lanes.
 const MEMORY_KIB: u32 = 19_456;
@@ -25,9 +29,8 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_BYTES: usize = 16;
 
-/// How far a hash gives way (0 not at all, 19 to everything): at 10 it gets a tenth of what others get.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
+/// How long somebody waits for a moment in which nobody else has anything to do.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most common passwords of 8 characters and more, in lower case, one a line.
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -59,14 +62,80 @@ impl fmt::Debug for Password {
 /// Hashes and verifies. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
 pub struct Passwords {
-    jobs: SyncSender<Job>,
-    waiting: Arc<AtomicUsize>,
+    all: Line,
+    /// Those of whom have waited long.
+    late: Line,
     random: Random,
 }
 
+/// Work that waits for threads.
+#[derive(Clone)]
+struct Line {
+    jobs: SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
+}
+
+#[derive(Clone)]
 enum Job {
-    Hash { password: Password, salt: [u8; SALT_BYTES], reply: oneshot::Sender<Result<String, argon2::password_hash::Error>> },
-    Verify { password: Password, hash: Option<String>, reply: oneshot::Sender<Result<bool, argon2::password_hash::Error>> },
+    Hash { password: Password, salt: [u8; SALT_BYTES], reply: Reply<String> },
+    Verify { password: Password, hash: Option<String>, reply: Reply<bool> },
+}
+
+/// Who waits for an answer; the first one is taken.
+struct Reply<T>(Arc<Mutex<Option<oneshot::Sender<Hashed<T>>>>>);
+
+type Hashed<T> = Result<T, argon2::password_hash::Error>;
+
+impl<T> Clone for Reply<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Reply<T> {
+    fn new() -> (Self, oneshot::Receiver<Hashed<T>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self(Arc::new(Mutex::new(Some(reply)))), answer)
+    }
+
+    /// Whether nobody waits any more.
+    fn is_closed(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    fn send(&self, answer: Hashed<T>) {
+        if let Some(reply) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // If they went meanwhile it is dropped.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// When a thread gets the processor.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// When nobody else wants it.
+    WhenIdle,
+    /// A tenth of what others get.
+    Little,
+}
+
+impl Turn {
+    /// Takes this turn from now on. On Linux a thread has a turn of its own; elsewhere, and where it is refused, all are equal.
+    fn take(self) {
+        #[cfg(target_os = "linux")]
+        {
+            use thread_priority::{
+                NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+            };
+            let (policy, priority) = match self {
+                Self::WhenIdle => (NormalThreadSchedulePolicy::Idle, ThreadPriority::Min),
+                // A niceness of 9.
+                Self::Little => (NormalThreadSchedulePolicy::Other, ThreadPriority::Crossplatform(25_u8.try_into().unwrap_or_default())),
+            };
+            let _ = set_thread_priority_and_policy(thread_native_id(), priority, ThreadSchedulePolicy::Normal(policy));
+        }
+    }
 }
 
 impl Passwords {
@@ -75,37 +144,54 @@ impl Passwords {
     /// # Panics
     /// When the system has no thread left to give.
     pub fn start(config: &Config, random: Random) -> Self {
-        let (jobs, queue) = sync_channel(config.password_queue as usize);
-        let queue = Arc::new(Mutex::new(queue));
-        let waiting = Arc::<AtomicUsize>::default();
-        for number in 0..config.password_threads {
-            let (queue, waiting) = (Arc::clone(&queue), Arc::clone(&waiting));
-            let worker = thread::Builder::new().name(format!("passwords-{number}"));
-            worker.spawn(move || work(&queue, &waiting)).expect("the system gives a thread");
-        }
-        Self { jobs, waiting, random }
+        let line = |threads, turn| Line::start(threads, config.password_queue as usize, turn);
+        Self { all: line(config.password_threads, Turn::WhenIdle), late: line(1, Turn::Little), random }
     }
 
     /// The hash to keep, as a PHC string with its own salt. [`Code::QueueFull`] when too many wait.
     pub async fn hash(&self, password: Password) -> Result<String, Problem> {
         let mut salt = [0; SALT_BYTES];
         self.random.fill(&mut salt);
-        let (reply, answer) = oneshot::channel();
-        self.submit(Job::Hash { password, salt, reply })?;
-        answer.await.map_err(Problem::internal)?.map_err(Problem::internal)
+        let (reply, answer) = Reply::new();
+        self.answer(Job::Hash { password, salt, reply }, answer).await
     }
 
     /// Whether the password is the one that was hashed. `None`, for an account that doesn't exist, takes as long and
     /// is `false`. [`Code::QueueFull`] when too many wait.
     pub async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Problem> {
-        let (reply, answer) = oneshot::channel();
-        self.submit(Job::Verify { password, hash, reply })?;
-        answer.await.map_err(Problem::internal)?.map_err(Problem::internal)
+        let (reply, answer) = Reply::new();
+        self.answer(Job::Verify { password, hash, reply }, answer).await
     }
 
     /// How many wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.all.waiting.load(Ordering::Relaxed)
+    }
+
+    async fn answer<T>(&self, job: Job, mut answer: oneshot::Receiver<Hashed<T>>) -> Result<T, Problem> {
+        self.all.submit(job.clone())?;
+        let answered = match timeout(PATIENCE, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                // Where too many are late already they wait on as before.
+                let _ = self.late.submit(job);
+                answer.await
+            }
+        };
+        answered.map_err(Problem::internal)?.map_err(Problem::internal)
+    }
+}
+
+impl Line {
+    fn start(threads: u32, places: usize, turn: Turn) -> Self {
+        let (jobs, queue) = sync_channel(places);
+        let (queue, waiting) = (Arc::new(Mutex::new(queue)), Arc::<AtomicUsize>::default());
+        for number in 0..threads {
+            let (queue, waiting) = (Arc::clone(&queue), Arc::clone(&waiting));
+            let worker = thread::Builder::new().name(format!("passwords-{number}"));
+            worker.spawn(move || work(&queue, &waiting, turn)).expect("the system gives a thread");
+        }
+        Self { jobs, waiting }
     }
 
     fn submit(&self, job: Job) -> Result<(), Problem> {
@@ -121,37 +207,28 @@ impl Passwords {
     }
 }
 
-/// Lets everybody else go first where the processor is scarce: who signs in waits a little longer then, and not everybody
-/// who books. On Linux a thread has a niceness of its own; elsewhere, and where it is refused, all are equal.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
-}
-
-fn work(queue: &Mutex<Receiver<Job>>, waiting: &AtomicUsize) {
-    give_way();
+fn work(queue: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, turn: Turn) {
+    turn.take();
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost());
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         if job.is_ok() {
             waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        // An answer that nobody waits for any more is not worth its work, and if they go meanwhile it is dropped.
+        // An answer that nobody waits for any more is not worth its work.
         match job {
             Ok(Job::Hash { password, salt, reply }) if !reply.is_closed() => {
                 let hash = argon2.hash_password_with_salt(password.0.as_bytes(), &salt);
-                let _ = reply.send(hash.map(|hash| hash.to_string()));
+                reply.send(hash.map(|hash| hash.to_string()));
             }
-            Ok(Job::Verify { password, hash, reply }) if !reply.is_closed() => {
-                let _ = reply.send(verify(&argon2, &password, hash.as_deref()));
-            }
+            Ok(Job::Verify { password, hash, reply }) if !reply.is_closed() => reply.send(verify(&argon2, &password, hash.as_deref())),
             Ok(_) => {}
             Err(_) => return,
         }
     }
 }
 
-fn verify(argon2: &Argon2<'_>, password: &Password, hash: Option<&str>) -> Result<bool, argon2::password_hash::Error> {
+fn verify(argon2: &Argon2<'_>, password: &Password, hash: Option<&str>) -> Hashed<bool> {
     let password = password.0.as_bytes();
     match hash {
         Some(hash) => match argon2.verify_password(password, hash) {
@@ -171,20 +248,19 @@ fn cost() -> Params {
 mod tests {
     use super::*;
 
-    fn passwords(threads: u32, queue: usize) -> (Passwords, Arc<Mutex<Receiver<Job>>>) {
-        let (jobs, receiver) = sync_channel(queue);
-        let receiver = Arc::new(Mutex::new(receiver));
-        let waiting = Arc::<AtomicUsize>::default();
-        for _ in 0..threads {
-            let (receiver, waiting) = (Arc::clone(&receiver), Arc::clone(&waiting));
-            thread::spawn(move || work(&receiver, &waiting));
-        }
-        (Passwords { jobs, waiting, random: Random::seeded(1) }, receiver)
+    fn passwords(threads: u32) -> Passwords {
+        Passwords { all: Line::start(threads, 8, Turn::WhenIdle), late: Line::start(0, 8, Turn::Little), random: Random::seeded(1) }
+    }
+
+    /// A line with room for so many, before which nobody works, and its end.
+    fn stuck(places: usize) -> (Line, Receiver<Job>) {
+        let (jobs, queue) = sync_channel(places);
+        (Line { jobs, waiting: Arc::default() }, queue)
     }
 
     #[tokio::test]
     async fn a_password_is_verified_by_its_hash_alone() {
-        let (passwords, _) = passwords(1, 8);
+        let passwords = passwords(1);
         let hash = passwords.hash(Password::new("correct horse battery")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(passwords.verify(Password::new("correct horse battery"), Some(hash.clone())).await.unwrap());
@@ -196,13 +272,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
-        let (passwords, _receiver) = passwords(0, 1);
+        let (all, _queue) = stuck(1);
+        let passwords = Passwords { all, ..passwords(0) };
         let first = passwords.verify(Password::new("first in line"), None);
         let mut first = std::pin::pin!(first);
         assert!(futures_util::FutureExt::now_or_never(&mut first).is_none());
         let refused = passwords.hash(Password::new("second in line")).await.unwrap_err();
         assert_eq!(refused.code(), Code::QueueFull);
         assert_eq!(passwords.waiting(), 1, "the refused one doesn't wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_long_is_taken_by_another_thread() {
+        let (all, queue) = stuck(1);
+        let passwords = Passwords { all, late: Line::start(1, 1, Turn::Little), ..passwords(0) };
+        assert!(!passwords.verify(Password::new("long in line"), None).await.unwrap());
+        let Ok(Job::Verify { reply, .. }) = queue.try_recv() else { panic!("it waits in its line all the same") };
+        assert!(reply.is_closed(), "and need not be done again");
     }
 
     #[test]
