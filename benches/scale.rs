@@ -97,7 +97,7 @@ impl Stage {
         measured
     }
 
-    /// Everybody does nothing, four times.
+    /// Everybody does nothing, forty times: some two seconds.
     fn noop(&self, round: &Round) -> Measured {
         let path = format!("/bench/noop/{}/registrations", round.hot);
         let requests = self.tokens.iter().map(|token| request("POST", &path, Some(token), &[], Some(BODY))).collect();

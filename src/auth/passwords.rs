@@ -2,7 +2,7 @@
 //! starve the other requests nor fill the memory. The queue before the threads is bounded; what doesn't fit is refused.
 //!
 //! The threads work when nobody else has anything to do: who signs in waits a little longer then, and not everybody who
-//! books. Who has waited long is taken by another one, which gets a share of a busy machine too.
+//! books. Who has waited long is taken by others, which get a share of a busy machine too.
 
 use crate::{
     config::Config,
@@ -12,16 +12,13 @@ use crate::{
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use serde::Deserialize;
 use std::{
+    collections::VecDeque,
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::sync::oneshot;
 
 /// The cost (OWASP's first choice for argon2id): memory in KiB, passes, lanes.
 const MEMORY_KIB: u32 = 19_456;
@@ -31,6 +28,9 @@ const SALT_BYTES: usize = 16;
 
 /// How long somebody waits for a moment in which nobody else has anything to do.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How far late work gives way, in the hundred steps of `thread-priority`: a niceness of 9, an eighth of what others get.
+#[cfg(target_os = "linux")]
+const LITTLE: u8 = 25;
 
 /// The most common passwords of 8 characters and more, in lower case, one a line.
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -62,80 +62,105 @@ impl fmt::Debug for Password {
 /// Hashes and verifies. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
 pub struct Passwords {
-    all: Line,
-    /// Those of whom have waited long.
-    late: Line,
+    line: Arc<Line>,
     random: Random,
+    _open: Arc<Open>,
 }
 
-/// Work that waits for threads.
-#[derive(Clone)]
+/// Work that waits for threads, or is under way.
 struct Line {
-    jobs: SyncSender<Job>,
-    waiting: Arc<AtomicUsize>,
+    jobs: Mutex<Jobs>,
+    came: Condvar,
+    came_for_late: Condvar,
+    /// How many may wait.
+    places: usize,
+    patience: Duration,
 }
 
-#[derive(Clone)]
+#[derive(Default)]
+struct Jobs {
+    entries: VecDeque<Entry>,
+    last: u64,
+    closed: bool,
+}
+
+struct Entry {
+    number: u64,
+    since: Instant,
+    job: Arc<Job>,
+    /// Whether a thread is at it, which need not get the processor.
+    taken: bool,
+    /// Whether one is at it that does.
+    late: bool,
+}
+
+/// Closes the line with the last clone.
+struct Open(Arc<Line>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.jobs().closed = true;
+        self.0.came.notify_all();
+        self.0.came_for_late.notify_all();
+    }
+}
+
 enum Job {
     Hash { password: Password, salt: [u8; SALT_BYTES], reply: Reply<String> },
     Verify { password: Password, hash: Option<String>, reply: Reply<bool> },
 }
 
 /// Who waits for an answer; the first one is taken.
-struct Reply<T>(Arc<Mutex<Option<oneshot::Sender<Hashed<T>>>>>);
+struct Reply<T>(Mutex<Option<oneshot::Sender<Hashed<T>>>>);
 
 type Hashed<T> = Result<T, argon2::password_hash::Error>;
-
-impl<T> Clone for Reply<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
 
 impl<T> Reply<T> {
     fn new() -> (Self, oneshot::Receiver<Hashed<T>>) {
         let (reply, answer) = oneshot::channel();
-        (Self(Arc::new(Mutex::new(Some(reply)))), answer)
+        (Self(Mutex::new(Some(reply))), answer)
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<oneshot::Sender<Hashed<T>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nobody waits any more.
     fn is_closed(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.sender().as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     fn send(&self, answer: Hashed<T>) {
-        if let Some(reply) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(reply) = self.sender().take() {
             // If they went meanwhile it is dropped.
             let _ = reply.send(answer);
         }
     }
 }
 
-/// When a thread gets the processor.
-#[derive(Clone, Copy)]
+/// When a thread gets the processor, and what it takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// When nobody else wants it.
+    /// When nobody else wants it; what comes first.
     WhenIdle,
-    /// A tenth of what others get.
-    Little,
+    /// A little of it; what has waited long, even if another thread is at it.
+    WhenLate,
 }
 
 impl Turn {
     /// Takes this turn from now on. On Linux a thread has a turn of its own; elsewhere, and where it is refused, all are equal.
+    #[cfg(target_os = "linux")]
     fn take(self) {
-        #[cfg(target_os = "linux")]
-        {
-            use thread_priority::{
-                NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-            };
-            let (policy, priority) = match self {
-                Self::WhenIdle => (NormalThreadSchedulePolicy::Idle, ThreadPriority::Min),
-                // A niceness of 9.
-                Self::Little => (NormalThreadSchedulePolicy::Other, ThreadPriority::Crossplatform(25_u8.try_into().unwrap_or_default())),
-            };
-            let _ = set_thread_priority_and_policy(thread_native_id(), priority, ThreadSchedulePolicy::Normal(policy));
-        }
+        use thread_priority::{NormalThreadSchedulePolicy as Policy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy};
+        let set = |policy, priority| {
+            set_thread_priority_and_policy(thread_priority::thread_native_id(), priority, ThreadSchedulePolicy::Normal(policy)).is_ok()
+        };
+        let little = || LITTLE.try_into().is_ok_and(|little| set(Policy::Other, ThreadPriority::Crossplatform(little)));
+        let _ = (self == Self::WhenIdle && set(Policy::Idle, ThreadPriority::Min)) || little();
     }
+
+    #[cfg(not(target_os = "linux"))]
+    fn take(self) {}
 }
 
 impl Passwords {
@@ -144,8 +169,16 @@ impl Passwords {
     /// # Panics
     /// When the system has no thread left to give.
     pub fn start(config: &Config, random: Random) -> Self {
-        let line = |threads, turn| Line::start(threads, config.password_queue as usize, turn);
-        Self { all: line(config.password_threads, Turn::WhenIdle), late: line(1, Turn::Little), random }
+        let passwords = Self::with(Line::new(config.password_queue as usize, PATIENCE), random);
+        for turn in [Turn::WhenIdle, Turn::WhenLate] {
+            (0..config.password_threads).for_each(|number| passwords.line.serve(turn, number));
+        }
+        passwords
+    }
+
+    fn with(line: Line, random: Random) -> Self {
+        let line = Arc::new(line);
+        Self { _open: Arc::new(Open(Arc::clone(&line))), line, random }
     }
 
     /// The hash to keep, as a PHC string with its own salt. [`Code::QueueFull`] when too many wait.
@@ -153,77 +186,108 @@ impl Passwords {
         let mut salt = [0; SALT_BYTES];
         self.random.fill(&mut salt);
         let (reply, answer) = Reply::new();
-        self.answer(Job::Hash { password, salt, reply }, answer).await
+        self.line.submit(Job::Hash { password, salt, reply })?;
+        answer.await.map_err(Problem::internal)?.map_err(Problem::internal)
     }
 
     /// Whether the password is the one that was hashed. `None`, for an account that doesn't exist, takes as long and
     /// is `false`. [`Code::QueueFull`] when too many wait.
     pub async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Problem> {
         let (reply, answer) = Reply::new();
-        self.answer(Job::Verify { password, hash, reply }, answer).await
+        self.line.submit(Job::Verify { password, hash, reply })?;
+        answer.await.map_err(Problem::internal)?.map_err(Problem::internal)
     }
 
     /// How many wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.all.waiting.load(Ordering::Relaxed)
-    }
-
-    async fn answer<T>(&self, job: Job, mut answer: oneshot::Receiver<Hashed<T>>) -> Result<T, Problem> {
-        self.all.submit(job.clone())?;
-        let answered = match timeout(PATIENCE, &mut answer).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                // Where too many are late already they wait on as before.
-                let _ = self.late.submit(job);
-                answer.await
-            }
-        };
-        answered.map_err(Problem::internal)?.map_err(Problem::internal)
+        self.line.jobs().waiting()
     }
 }
 
 impl Line {
-    fn start(threads: u32, places: usize, turn: Turn) -> Self {
-        let (jobs, queue) = sync_channel(places);
-        let (queue, waiting) = (Arc::new(Mutex::new(queue)), Arc::<AtomicUsize>::default());
-        for number in 0..threads {
-            let (queue, waiting) = (Arc::clone(&queue), Arc::clone(&waiting));
-            let worker = thread::Builder::new().name(format!("passwords-{number}"));
-            worker.spawn(move || work(&queue, &waiting, turn)).expect("the system gives a thread");
-        }
-        Self { jobs, waiting }
+    fn new(places: usize, patience: Duration) -> Self {
+        Self { jobs: Mutex::default(), came: Condvar::new(), came_for_late: Condvar::new(), places, patience }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn submit(&self, job: Job) -> Result<(), Problem> {
-        // Counted before a thread can take it, which counts it out.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.jobs.try_send(job).map_err(|error| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(_) => Problem::new(Code::QueueFull, "Too many people sign in at this moment. Try again."),
-                TrySendError::Disconnected(_) => Problem::internal("the password threads have ended"),
+        let mut jobs = self.jobs();
+        if jobs.waiting() >= self.places {
+            return Err(Problem::new(Code::QueueFull, "Too many people sign in at this moment. Try again."));
+        }
+        jobs.last += 1;
+        let entry = Entry { number: jobs.last, since: Instant::now(), job: Arc::new(job), taken: false, late: false };
+        jobs.entries.push_back(entry);
+        drop(jobs);
+        self.came.notify_one();
+        self.came_for_late.notify_one();
+        Ok(())
+    }
+
+    /// Starts a thread that works at what waits.
+    fn serve(self: &Arc<Self>, turn: Turn, number: u32) {
+        let line = Arc::clone(self);
+        let name = if turn == Turn::WhenIdle { "passwords" } else { "late-passwords" };
+        let worker = thread::Builder::new().name(format!("{name}-{number}"));
+        worker.spawn(move || line.work(turn)).expect("the system gives a thread");
+    }
+
+    fn work(&self, turn: Turn) {
+        turn.take();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost());
+        while let Some((number, job)) = self.next(turn) {
+            job.run(&argon2);
+            self.jobs().entries.retain(|entry| entry.number != number);
+        }
+    }
+
+    /// What a thread has to do next; waits for it. `None` when there is nothing to come.
+    fn next(&self, turn: Turn) -> Option<(u64, Arc<Job>)> {
+        let mut jobs = self.jobs();
+        while !jobs.closed {
+            let now = Instant::now();
+            let late = now.checked_sub(self.patience);
+            let found = match turn {
+                Turn::WhenIdle => jobs.entries.iter_mut().find(|entry| !entry.taken),
+                Turn::WhenLate => jobs.entries.iter_mut().find(|entry| !entry.late && late.is_some_and(|late| entry.since <= late)),
+            };
+            if let Some(entry) = found {
+                entry.taken = true;
+                entry.late |= turn == Turn::WhenLate;
+                return Some((entry.number, Arc::clone(&entry.job)));
             }
-        })
+            jobs = match (turn, jobs.entries.iter().find(|entry| !entry.late)) {
+                (Turn::WhenLate, Some(first)) => {
+                    let left = self.patience.saturating_sub(first.since.elapsed());
+                    self.came_for_late.wait_timeout(jobs, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                (Turn::WhenLate, None) => self.came_for_late.wait(jobs).unwrap_or_else(PoisonError::into_inner),
+                (Turn::WhenIdle, _) => self.came.wait(jobs).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        None
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, waiting: &AtomicUsize, turn: Turn) {
-    turn.take();
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost());
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        if job.is_ok() {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        // An answer that nobody waits for any more is not worth its work.
-        match job {
-            Ok(Job::Hash { password, salt, reply }) if !reply.is_closed() => {
-                let hash = argon2.hash_password_with_salt(password.0.as_bytes(), &salt);
+impl Jobs {
+    fn waiting(&self) -> usize {
+        self.entries.iter().filter(|entry| !entry.taken).count()
+    }
+}
+
+impl Job {
+    /// Does it, unless nobody waits for it any more.
+    fn run(&self, argon2: &Argon2<'_>) {
+        match self {
+            Self::Hash { password, salt, reply } if !reply.is_closed() => {
+                let hash = argon2.hash_password_with_salt(password.0.as_bytes(), salt);
                 reply.send(hash.map(|hash| hash.to_string()));
             }
-            Ok(Job::Verify { password, hash, reply }) if !reply.is_closed() => reply.send(verify(&argon2, &password, hash.as_deref())),
-            Ok(_) => {}
-            Err(_) => return,
+            Self::Verify { password, hash, reply } if !reply.is_closed() => reply.send(verify(argon2, password, hash.as_deref())),
+            _ => {}
         }
     }
 }
@@ -248,19 +312,16 @@ fn cost() -> Params {
 mod tests {
     use super::*;
 
-    fn passwords(threads: u32) -> Passwords {
-        Passwords { all: Line::start(threads, 8, Turn::WhenIdle), late: Line::start(0, 8, Turn::Little), random: Random::seeded(1) }
-    }
-
-    /// A line with room for so many, before which nobody works, and its end.
-    fn stuck(places: usize) -> (Line, Receiver<Job>) {
-        let (jobs, queue) = sync_channel(places);
-        (Line { jobs, waiting: Arc::default() }, queue)
+    /// With room for so many, and threads that take what waits or what has waited so long.
+    fn passwords(places: usize, patience: Duration, turns: &[Turn]) -> Passwords {
+        let passwords = Passwords::with(Line::new(places, patience), Random::seeded(1));
+        turns.iter().for_each(|turn| passwords.line.serve(*turn, 0));
+        passwords
     }
 
     #[tokio::test]
     async fn a_password_is_verified_by_its_hash_alone() {
-        let passwords = passwords(1);
+        let passwords = passwords(8, PATIENCE, &[Turn::WhenIdle]);
         let hash = passwords.hash(Password::new("correct horse battery")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(passwords.verify(Password::new("correct horse battery"), Some(hash.clone())).await.unwrap());
@@ -272,8 +333,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
-        let (all, _queue) = stuck(1);
-        let passwords = Passwords { all, ..passwords(0) };
+        let passwords = passwords(1, PATIENCE, &[]);
         let first = passwords.verify(Password::new("first in line"), None);
         let mut first = std::pin::pin!(first);
         assert!(futures_util::FutureExt::now_or_never(&mut first).is_none());
@@ -282,13 +342,32 @@ mod tests {
         assert_eq!(passwords.waiting(), 1, "the refused one doesn't wait");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_has_waited_long_is_taken_by_another_thread() {
-        let (all, queue) = stuck(1);
-        let passwords = Passwords { all, late: Line::start(1, 1, Turn::Little), ..passwords(0) };
-        assert!(!passwords.verify(Password::new("long in line"), None).await.unwrap());
-        let Ok(Job::Verify { reply, .. }) = queue.try_recv() else { panic!("it waits in its line all the same") };
-        assert!(reply.is_closed(), "and need not be done again");
+        let passwords = passwords(1, Duration::ZERO, &[]);
+        let first = passwords.verify(Password::new("first in line"), None);
+        let mut first = std::pin::pin!(first);
+        assert!(futures_util::FutureExt::now_or_never(&mut first).is_none());
+        // A thread that has taken it and doesn't get on.
+        passwords.line.next(Turn::WhenIdle).expect("it waits");
+        passwords.line.serve(Turn::WhenLate, 0);
+        assert!(!first.await.unwrap());
+        let hash = passwords.hash(Password::new("second in line")).await.unwrap();
+        assert!(passwords.verify(Password::new("second in line"), Some(hash)).await.unwrap(), "places are free again");
+    }
+
+    #[test]
+    fn the_threads_end_with_the_last_clone() {
+        let passwords = passwords(1, PATIENCE, &[]);
+        let line = Arc::clone(&passwords.line);
+        let ends = [Turn::WhenIdle, Turn::WhenLate].map(|turn| {
+            let line = Arc::clone(&line);
+            thread::spawn(move || line.work(turn))
+        });
+        drop(passwords.clone());
+        assert!(!line.jobs().closed);
+        drop(passwords);
+        ends.into_iter().for_each(|end| end.join().unwrap());
     }
 
     #[test]

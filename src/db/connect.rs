@@ -212,7 +212,12 @@ async fn postgres(settings: &Settings) -> Result<(PgPool, PgPool, PgConnectOptio
             // What was given back a moment ago was asked then: in a rush a question beforehand would double the round trips.
             .test_before_acquire(false)
             .before_acquire(|connection, kept| {
-                Box::pin(async move { Ok(kept.idle_for < TESTED_WHEN_IDLE_FOR || connection.ping().await.is_ok()) })
+                Box::pin(async move {
+                    if kept.idle_for >= TESTED_WHEN_IDLE_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
             })
             .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
     };

@@ -1,8 +1,8 @@
 //! What can be done with a registration: cancel it, move it, take or decline an offer, change its priority.
 
 use super::{
-    http::{RegistrationPath, RegistrationView, answer, settle},
-    model::{Actor, Command, IfFull},
+    http::{RegistrationPath, RegistrationView, answer, answered, settle},
+    model::{Actor, Command, IfFull, Outcome},
     store,
 };
 use crate::{
@@ -19,23 +19,20 @@ use uuid::Uuid;
 /// Asks for something about a registration as its attendee, else as an owner or organiser.
 ///
 /// Most act on what is theirs, and whose it is, is decided with the rest. What else the caller may be is only looked up
-/// where that was refused.
-async fn act<T, Asked: Future<Output = Result<T, Problem>>>(
-    state: &State,
-    caller: SignedIn,
-    registration_id: Uuid,
-    ask: impl Fn(Actor) -> Asked,
-) -> Result<T, Problem> {
-    if caller.principal.user().is_none() {
-        return ask(acting(state, caller, registration_id).await?).await;
-    }
-    let refused = match ask(Actor { user_id: caller.id, organiser: false }).await {
-        Err(problem) if matches!(problem.code(), Code::NotFound | Code::SessionStarted) => problem,
-        answer => return answer,
+/// where that was refused: so organisers ask twice.
+async fn act(state: &State, caller: SignedIn, registration_id: Uuid, command: impl Fn(Actor) -> Command) -> Result<Outcome, Problem> {
+    let as_attendee = Actor { user_id: caller.id, organiser: false };
+    let refused = match caller.principal.user() {
+        // A key has nothing of its own.
+        None => None,
+        Some(_) => match state.bookings.ask(command(as_attendee)).await {
+            Err(problem) if matches!(problem.code(), Code::NotFound | Code::SessionStarted) => Some(problem),
+            answer => return answer,
+        },
     };
-    match acting(state, caller, registration_id).await? {
-        organiser @ Actor { organiser: true, .. } => ask(organiser).await,
-        _ => Err(refused),
+    match (acting(state, caller, registration_id).await?, refused) {
+        (Actor { organiser: false, .. }, Some(refused)) => Err(refused),
+        (actor, _) => state.bookings.ask(command(actor)).await,
     }
 }
 
@@ -53,15 +50,18 @@ async fn acting(state: &State, caller: SignedIn, registration_id: Uuid) -> Resul
 }
 
 pub(super) async fn cancel(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
-    act(&state, caller, path.registration, |actor| changed(&state, Command::Cancel { registration_id: path.registration, actor })).await
+    let registration_id = path.registration;
+    changed(&state, act(&state, caller, registration_id, |actor| Command::Cancel { registration_id, actor }).await?).await
 }
 
 pub(super) async fn accept(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
-    act(&state, caller, path.registration, |actor| changed(&state, Command::Accept { registration_id: path.registration, actor })).await
+    let registration_id = path.registration;
+    changed(&state, act(&state, caller, registration_id, |actor| Command::Accept { registration_id, actor }).await?).await
 }
 
 pub(super) async fn decline(state: State, caller: SignedIn, Params(path): Params<RegistrationPath>) -> Reply {
-    act(&state, caller, path.registration, |actor| changed(&state, Command::Decline { registration_id: path.registration, actor })).await
+    let registration_id = path.registration;
+    changed(&state, act(&state, caller, registration_id, |actor| Command::Decline { registration_id, actor }).await?).await
 }
 
 #[derive(Deserialize)]
@@ -86,7 +86,7 @@ pub(super) async fn move_to(
         let actor = acting(&state, caller, path.registration).await?;
         return answer(&state, command(actor), once.claim(&state)?).await;
     }
-    act(&state, caller, path.registration, |actor| answer(&state, command(actor), None)).await
+    answered(&state, act(&state, caller, path.registration, command).await?).await
 }
 
 /// What an organiser can change of a registration.
@@ -102,11 +102,12 @@ pub(super) async fn update(state: State, caller: SignedIn, Params(path): Params<
     }
     let shown = store::find(&state.db, path.registration).await?.ok_or_else(Problem::not_found)?;
     let Form { priority } = patch.onto(&Form { priority: shown.priority })?;
-    changed(&state, Command::Prioritise { registration_id: path.registration, priority, actor }).await
+    let command = Command::Prioritise { registration_id: path.registration, priority, actor };
+    changed(&state, state.bookings.ask(command).await?).await
 }
 
-/// Asks the engine, and answers with the registration as it is then.
-async fn changed(state: &State, command: Command) -> Reply {
-    let view: RegistrationView = settle(state, state.bookings.ask(command).await?).await?;
+/// Answers with the registration as it is then.
+async fn changed(state: &State, outcome: Outcome) -> Reply {
+    let view: RegistrationView = settle(state, outcome).await?;
     reply::tagged(HttpResponse::Ok(), &view)
 }

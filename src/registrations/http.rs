@@ -191,9 +191,7 @@ pub(super) async fn whom(
 /// Asks the engine for something that can make a registration, and answers with it.
 pub(super) async fn answer(state: &State, command: Command, claim: Option<Arc<Claim>>) -> Reply {
     let Some(claim) = claim else {
-        let outcome = state.bookings.ask(command).await?;
-        let created = outcome.created;
-        return Ok(answer_with(created, &settle(state, outcome).await?)?.into_response());
+        return answered(state, state.bookings.ask(command).await?).await;
     };
     match state.bookings.ask_once(command, Arc::clone(&claim), Arc::new(made)).await? {
         engine::Once::Replay(stored) => claim.replay(stored),
@@ -207,6 +205,12 @@ pub(super) async fn answer(state: &State, command: Command, claim: Option<Arc<Cl
         }
         engine::Once::Done(other) => Err(Problem::internal(format!("a booking came to {other:?}"))),
     }
+}
+
+/// Answers with what can have made a registration.
+pub(super) async fn answered(state: &State, outcome: Outcome) -> Reply {
+    let created = outcome.created;
+    Ok(answer_with(created, &settle(state, outcome).await?)?.into_response())
 }
 
 /// What is answered to a registration that is new or was there.

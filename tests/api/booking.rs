@@ -16,8 +16,11 @@ on_both! { async fn a_seat_is_booked_and_a_repeat_answers_the_same(app: App) {
     assert_eq!(first.json["seq"], 1);
     assert_eq!(first.json["position"], Value::Null);
     assert_eq!(first.headers["location"], format!("/v1/registrations/{}", first.json["id"].as_str().unwrap()).as_str());
+    let commands = || app.state().bookings.timings().commands;
+    let asked = commands();
     let again = app.book(&session, &bo).await.expect(200);
     assert_eq!(again.json, first.json);
+    assert_eq!(commands(), asked, "a seat that stands is told without deciding");
     assert_eq!(app.availability(&session).await, json!({
         "sessionId": session["id"], "capacity": 2, "taken": 1, "available": 1, "waitlisted": 0
     }));
@@ -127,8 +130,11 @@ on_both! { async fn a_started_session_is_left_as_it_is(app: App) {
     let (bo, carla) = (app.user("bo").await, app.user("carla").await);
     let seat = app.book(&session, &bo).await.expect(201).json;
     let waits = app.book(&session, &carla).await.expect(201).json;
+    let small = app.session(&anna, event_id(&event), json!({ "code": "SMALL", "startsAt": session["startsAt"], "endsAt": session["endsAt"] })).await;
+    let own = app.book(&small, &anna).await.expect(201).json;
     app.clock.set(at("2026-03-11T12:00:00Z"));
     app.book(&session, &anna).await.problem(409, "session_started");
+    assert_eq!(app.cancel(&own, &anna).await.expect(200).json["cancelReason"], "by_attendee", "an organiser may leave at any time");
     app.cancel(&seat, &bo).await.problem(409, "session_started");
     assert_eq!(app.registration(&waits, &carla).await["position"], Value::Null);
     let cancelled = app.cancel(&seat, &anna).await.expect(200).json;
@@ -186,6 +192,8 @@ on_both! { async fn organisers_book_for_others_and_nobody_else_does(app: App) {
             app.act(act, &seat, user).await.problem(refused.0, refused.1);
         }
         app.move_to(&session, &seat, user).await.problem(refused.0, refused.1);
+        let keyed = app.post(format!("/v1/registrations/{}/move", seat.as_id())).token(&user.token).header("idempotency-key", "\"theirs\"");
+        keyed.json(&json!({ "sessionId": session["id"] })).send().await.problem(refused.0, refused.1);
     }
     app.get(format!("/v1/registrations/{}", seat["id"].as_str().unwrap())).token(&bo.token).send().await.problem(404, "not_found");
     assert_eq!(app.cancel(&seat, &anna).await.expect(200).json["cancelReason"], "by_organiser");

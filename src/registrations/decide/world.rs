@@ -332,8 +332,8 @@ impl World {
         self.events.get(&session.event_id).ok_or(Refusal::NotFound)
     }
 
-    /// A registration that was loaded.
-    pub(super) fn registration(&self, id: Uuid) -> Option<&Registration> {
+    /// A registration that was loaded or made.
+    pub fn registration(&self, id: Uuid) -> Option<&Registration> {
         self.registrations.get(&id).map(|held| &held.registration)
     }
 

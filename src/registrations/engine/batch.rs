@@ -231,7 +231,7 @@ pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Dra
 /// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
 pub async fn done(workshop: &Workshop, draft: Draft) -> Vec<Verdict> {
     let Draft { verdicts, changes, world, found_full, .. } = draft;
-    workshop.seats.remember(&world, &changes);
+    workshop.seats.remember(&world, &changes, verdicts.iter().filter_map(Verdict::outcome));
     workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
     verdicts
 }

@@ -34,7 +34,7 @@ macro_rules! registrations {
 /// transactions before it committed. SQLite has one writer and needs none.
 const LOCK_SESSIONS: &str = "SELECT session_id FROM session_seats WHERE session_id = ANY($1) ORDER BY session_id FOR UPDATE";
 
-/// The same, with the sessions of registrations: that of a registration never changes.
+/// The same, with the sessions of registrations: that of a registration never changes. It costs more to plan.
 const LOCK_SESSIONS_OF: &str = "SELECT t.session_id FROM session_seats t WHERE t.session_id IN (SELECT unnest($1::uuid[]) \
     UNION SELECT r.session_id FROM registrations r WHERE r.id = ANY($2)) ORDER BY t.session_id FOR UPDATE OF t";
 
@@ -178,6 +178,7 @@ pub async fn load(tx: &mut Tx, wanted: &Wanted, now: Timestamp, lock: bool) -> R
     }
     let mut named = loader.named(wanted.registrations.iter().copied()).await?;
     let sessions: BTreeSet<Uuid> = wanted.sessions.iter().copied().chain(named.iter().map(|named| named.session_id)).collect();
+    // Only told, to who repeats a move: their sessions are locked where a command names them.
     named.extend(loader.named(named.iter().filter_map(|named| named.moved_to)).await?);
     loader.sessions(&sessions).await?;
     loader.found(wanted, &named, now).await?;

@@ -2,8 +2,9 @@
 //!
 //! On SQLite one process owns the file, and everything that a booking is judged by is changed by its engine alone: by its
 //! batches, which are followed here, and by edits, after which all is forgotten. So whoever writes registrations, seats,
-//! what makes an attendee eligible, or the rules of a session or an event, does it by a command or an edit. What is not
-//! there is never remembered: others may add it. On Postgres other nodes change all of it, so there nothing is kept.
+//! what makes an attendee eligible, whose an attendee is, or the rules of a session or an event, does it by a command or an
+//! edit. What is not there is never remembered: others may add it. On Postgres other nodes change all of it, so there
+//! nothing is kept.
 //! Sessions in which somebody may be promoted are not judged from here: their lines are read.
 
 use super::wanted::{Wanted, Whom};

@@ -68,6 +68,16 @@ enum Verdict {
     Replay(Stored),
 }
 
+impl Verdict {
+    /// What it says about one registration, if it does.
+    fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Decided(Ok(Done::One(outcome))) => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
 /// The answer to a command: decided and committed, or failed as a whole.
 type Answered = Result<Verdict, Problem>;
 
@@ -173,7 +183,7 @@ pub fn start_unwatched(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn 
     let (queue, work) = mpsc::channel(settings.queue);
     let (stop, stopped) = oneshot::channel();
     let (meter, due, full) = (Arc::<Meter>::default(), Arc::<Notify>::default(), Full::default());
-    let (memory, seats) = (Memory::of(&db), Seats::of(&db));
+    let (memory, seats) = (Memory::of(&db), Seats::of(&db.for_bookings()));
     let bookings = Bookings { queue, meter: Arc::clone(&meter), full: full.clone(), seats: seats.clone() };
     let workshop = Workshop { db: db.for_bookings(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, seats, memory };
     let task = db.spawn(run(workshop, settings, work, stopped));
@@ -195,7 +205,8 @@ impl Bookings {
         self.full.refuses(session_id, user_id, if_full, now)
     }
 
-    /// The seat that a user has in a session, if it is known without asking: what a booking for themselves comes to.
+    /// The seat that a user has in a session, if it is known without asking for it to be decided: what a booking for
+    /// themselves comes to.
     pub async fn seat_of(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
         self.seats.get(session_id, user_id).await
     }

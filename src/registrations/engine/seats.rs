@@ -43,7 +43,10 @@ impl Seats {
     pub async fn get(&self, session_id: Uuid, user_id: Uuid) -> Option<Outcome> {
         let seat = self.remembered(session_id, user_id)?;
         match &self.standing {
-            Some(standing) if !standing.has(&seat.registration).await => None,
+            Some(standing) if !standing.has(&seat.registration).await => {
+                self.update(|known| known.drop(session_id, user_id, &seat));
+                None
+            }
             _ => Some(seat),
         }
     }
@@ -69,11 +72,12 @@ impl Seats {
         });
     }
 
-    /// Remembers the seats that a batch has given, when it is durable and before another one begins.
-    pub fn remember(&self, world: &World, changes: &Changes) {
+    /// Remembers the seats that a batch has given, or told again, when it is durable and before another one begins.
+    pub fn remember<'o>(&self, world: &World, changes: &Changes, told: impl Iterator<Item = &'o Outcome>) {
+        let told = told.filter(|outcome| !outcome.created).filter_map(|outcome| world.registration(outcome.registration.id));
         self.update(|known| {
-            for given in changes.inserted.iter().chain(&changes.updated).filter(|registration| registration.status == Status::Confirmed) {
-                known.remember(world, given);
+            for seat in changes.inserted.iter().chain(&changes.updated).chain(told).filter(|seat| seat.status == Status::Confirmed) {
+                known.remember(world, seat);
             }
         });
     }
@@ -89,6 +93,13 @@ impl Known {
         // Who has a seat has no position, begun or not.
         let seat = Outcome { registration: given.clone(), event_id: session.event_id, created: false, position: None, started: false };
         self.put((session.id, user_id), seat);
+    }
+
+    /// Forgets a seat that doesn't stand, unless it is another one by now.
+    fn drop(&mut self, session_id: Uuid, user_id: Uuid, seat: &Outcome) {
+        if self.0.get(&(session_id, user_id)) == Some(seat) {
+            self.0.remove(&(session_id, user_id));
+        }
     }
 
     fn put(&mut self, of: (Uuid, Uuid), seat: Outcome) {

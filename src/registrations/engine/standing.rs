@@ -3,10 +3,10 @@
 
 use crate::{
     clock::Timestamp,
-    db::{Columns, Db, Error, Result},
+    db::{Columns, Db, Result},
     registrations::model::Registration,
 };
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -18,14 +18,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Which seats are as they were, all in one value: a row of each would cost as much as finding it. Whose a seat is need not be
 /// looked at: an attendee is linked to a user once, and who is erased has no seats.
-const STANDING: &str = "SELECT COALESCE(STRING_AGG(UUID_SEND(r.id), ''), '') FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[]) AS w (id, priority, \
-    updated_at) JOIN registrations r ON r.id = w.id AND r.status = 'confirmed' AND r.priority = w.priority AND r.updated_at = w.updated_at";
+const STANDING: &str = "SELECT COALESCE(STRING_AGG(INT8SEND(w.number), ''), '') FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[]) WITH ORDINALITY AS w (id, \
+    priority, updated_at, number) JOIN registrations r ON r.id = w.id AND r.status = 'confirmed' AND r.priority = w.priority AND r.updated_at = w.updated_at";
 
 /// Asks the database. Cheap to clone.
 #[derive(Clone)]
-pub struct Standing(mpsc::Sender<Asked>);
+pub struct Standing(mpsc::Sender<Question>);
 
-struct Asked {
+struct Question {
     id: Uuid,
     priority: i64,
     updated_at: Timestamp,
@@ -35,37 +35,45 @@ struct Asked {
 impl Standing {
     /// Of this database, which is Postgres, until the last clone is dropped.
     pub fn start(db: &Db) -> Self {
-        let (ask, asked) = mpsc::channel(AT_ONCE);
-        db.spawn(run(db.clone(), asked));
-        Self(ask)
+        let (questions, queue) = mpsc::channel(AT_ONCE);
+        db.spawn(run(db.clone(), queue));
+        Self(questions)
     }
 
     /// Whether a seat stands, unchanged. Where that can't be read, or too many ask, it is not known to.
     pub async fn has(&self, seat: &Registration) -> bool {
         let (answer, answered) = oneshot::channel();
-        let asked = Asked { id: seat.id, priority: seat.priority, updated_at: seat.updated_at, answer };
-        self.0.try_send(asked).is_ok() && answered.await.unwrap_or(false)
+        let question = Question { id: seat.id, priority: seat.priority, updated_at: seat.updated_at, answer };
+        self.0.try_send(question).is_ok() && answered.await.unwrap_or(false)
     }
 }
 
-async fn run(db: Db, mut queue: mpsc::Receiver<Asked>) {
-    let mut asked = Vec::with_capacity(AT_ONCE);
-    while queue.recv_many(&mut asked, AT_ONCE).await > 0 {
+async fn run(db: Db, mut queue: mpsc::Receiver<Question>) {
+    let mut questions = Vec::with_capacity(AT_ONCE);
+    while queue.recv_many(&mut questions, AT_ONCE).await > 0 {
         // Who can't be told here asks the engine, which says what is wrong.
-        let standing = standing(&db, &asked).await.unwrap_or_default();
-        for Asked { id, answer, .. } in asked.drain(..) {
+        let standing = standing(&db, &questions).await.unwrap_or_else(|_| vec![false; questions.len()]);
+        for (Question { answer, .. }, stands) in questions.drain(..).zip(standing) {
             // Who asked may have hung up.
-            let _ = answer.send(standing.contains(&id));
+            let _ = answer.send(stands);
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn standing(db: &Db, asked: &[Asked]) -> Result<HashSet<Uuid>> {
+/// Of each whether it stands.
+async fn standing(db: &Db, questions: &[Question]) -> Result<Vec<bool>> {
     let input = Columns::new()
-        .ids(asked.iter().map(|asked| asked.id))
-        .integers(asked.iter().map(|asked| asked.priority))
-        .times(asked.iter().map(|asked| asked.updated_at));
-    let ids: Vec<u8> = db.query(STANDING).bind_columns(input).scalar().await?;
-    ids.chunks(16).map(|id| Uuid::from_slice(id).map_err(|error| Error::Decode(error.into()))).collect()
+        .ids(questions.iter().map(|question| question.id))
+        .integers(questions.iter().map(|question| question.priority))
+        .times(questions.iter().map(|question| question.updated_at));
+    let numbers: Vec<u8> = db.query(STANDING).bind_columns(input).scalar().await?;
+    let mut standing = vec![false; questions.len()];
+    for number in numbers.as_chunks().0 {
+        // Counted from 1.
+        if let Some(stands) = usize::try_from(i64::from_be_bytes(*number) - 1).ok().and_then(|place| standing.get_mut(place)) {
+            *stands = true;
+        }
+    }
+    Ok(standing)
 }
