@@ -13,7 +13,7 @@
 
 use super::{
     Asked, Workshop,
-    batch::{self, AskedFor, Batch, Draft, Tried},
+    batch::{self, AskedFor, Batch, Begun, Draft, Tried},
     keys::Replays,
     memory::Recalled,
     timings::Phase,
@@ -32,6 +32,8 @@ pub struct Ahead {
     writing: Option<Writing>,
     /// One that ended and is yet to be answered.
     unanswered: Option<(Batch, Tried)>,
+    /// The transaction of the next one, where it had to wait for its turn.
+    begun: Option<Begun>,
 }
 
 struct Writing {
@@ -52,7 +54,7 @@ enum Foreseen {
 impl Ahead {
     /// With nothing under way.
     pub fn new(workshop: Workshop) -> Self {
-        Self { workshop, writing: None, unanswered: None }
+        Self { workshop, writing: None, unanswered: None, begun: None }
     }
 
     /// Whether nothing is under way.
@@ -65,6 +67,17 @@ impl Ahead {
         let decided = self.writing.as_ref().is_none_or(|writing| writing.decided);
         let plain = asked.iter().all(|asked| asked.keyed.is_none());
         decided && plain && self.workshop.memory.knows_people(asked.iter().map(|asked| &asked.command))
+    }
+
+    /// Waits until it is this node's turn to book what these commands do, if turns are taken. Answers whether it waited.
+    pub async fn take_turn(&mut self, asked: &[Asked]) -> bool {
+        let Some(turn) = self.workshop.turns.turn(asked.iter().map(|asked| &asked.command)) else { return false };
+        let (db, meter) = (self.workshop.db.clone(), Arc::clone(&self.workshop.meter));
+        self.wait().await;
+        // Who asked before need not wait for it.
+        let (begun, ()) = tokio::join!(meter.time(Phase::Begin, db.begin_in_turn(Some(turn))), self.answer());
+        self.begun = Some(begun);
+        true
     }
 
     /// Runs commands. They may still be under way when this ends: see [`Ahead::rest`].
@@ -117,9 +130,9 @@ impl Ahead {
         Writing { batch, task, decided: true }
     }
 
-    fn open(&self, batch: Batch, recalled: Option<Box<Recalled>>) -> Writing {
-        let (workshop, asked) = (self.workshop.clone(), Arc::clone(&batch.asked));
-        let task = self.workshop.db.spawn(async move { batch::attempt(&workshop, &asked, recalled).await });
+    fn open(&mut self, batch: Batch, recalled: Option<Box<Recalled>>) -> Writing {
+        let (workshop, asked, begun) = (self.workshop.clone(), Arc::clone(&batch.asked), self.begun.take());
+        let task = self.workshop.db.spawn(async move { batch::attempt(&workshop, &asked, recalled, begun).await });
         Writing { batch, task, decided: false }
     }
 
@@ -138,7 +151,7 @@ impl Ahead {
     async fn answer(&mut self) {
         let Some((batch, tried)) = self.unanswered.take() else { return };
         let tried = match tried {
-            Err(failure) if failure.met_another_node() => batch::attempt(&self.workshop, &batch.asked, None).await,
+            Err(failure) if failure.met_another_node() => batch::attempt(&self.workshop, &batch.asked, None, None).await,
             tried => tried,
         };
         batch::conclude(&self.workshop, batch, tried).await;

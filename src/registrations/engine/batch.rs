@@ -91,7 +91,7 @@ pub async fn conclude(workshop: &Workshop, batch: Batch, tried: Tried) {
             tracing::error!(error = %failure.error, commands = count, "a batch failed; its commands are run one by one");
             let mut results = Vec::with_capacity(count);
             for place in 0..count {
-                let result = attempt(workshop, &batch.asked.one(place), None).await;
+                let result = attempt(workshop, &batch.asked.one(place), None, None).await;
                 results.push(result.map(|mut verdicts| verdicts.remove(0)).map_err(|failure| failure.problem()));
             }
             results
@@ -129,11 +129,14 @@ impl Failure {
     }
 }
 
+/// A transaction that was begun for a batch, or why it could not be.
+pub type Begun = Result<Tx, Error>;
+
 /// Runs a batch, again where it met another node's change. What is recalled for it need not be read. A panic ends only that.
-pub async fn attempt(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>) -> Tried {
+pub async fn attempt(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>, mut begun: Option<Begun>) -> Tried {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let once = AssertUnwindSafe(once(workshop, asked, recalled.take())).catch_unwind().await;
+        let once = AssertUnwindSafe(once(workshop, asked, recalled.take(), begun.take())).catch_unwind().await;
         match once.unwrap_or_else(|_| Err(Error::Protocol("a batch ended early".into()).into())) {
             Ok(verdicts) => return Ok(verdicts),
             Err(failure) => {
@@ -148,11 +151,14 @@ pub async fn attempt(workshop: &Workshop, asked: &AskedFor, mut recalled: Option
     Err(last.unwrap_or_else(|| Error::Protocol("no attempt was made".into()).into()))
 }
 
-async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>) -> Tried {
+async fn once(workshop: &Workshop, asked: &AskedFor, mut recalled: Option<Box<Recalled>>, mut begun: Option<Begun>) -> Tried {
     let Workshop { db, clock, steps, meter, .. } = workshop;
     let mut wanted = Wanted::of(&asked.commands);
     for round in 1..=ROUNDS {
-        let mut tx = meter.time(Phase::Begin, db.begin()).await?;
+        let mut tx = match begun.take() {
+            Some(begun) => begun?,
+            None => meter.time(Phase::Begin, db.begin()).await?,
+        };
         let replays = Replays::find(&mut tx, &asked.keys, clock.now()).await?;
         let commands = replays.rest(&asked.commands);
         let loading = meter.start(Phase::Load);
@@ -231,6 +237,7 @@ pub async fn write(workshop: &Workshop, mut tx: Tx, asked: &AskedFor, draft: Dra
 /// What is left to do when what was decided is durable, or nothing has to be: refusals and repeats only.
 pub async fn done(workshop: &Workshop, draft: Draft) -> Vec<Verdict> {
     let Draft { verdicts, changes, world, found_full, .. } = draft;
+    workshop.turns.learn(&world);
     workshop.seats.remember(&world, &changes, verdicts.iter().filter_map(Verdict::outcome));
     workshop.full.follow(&workshop.db, &world, &changes, found_full).await;
     verdicts

@@ -7,8 +7,8 @@
 //! Batches need no timer: while one commits the next one gathers. On SQLite, what the batches before have read or written
 //! is kept in [`memory`], and a batch that needs nothing else is decided while the one before is written ([`ahead`]).
 //! Answers go out only after COMMIT. Edits of the programme that can change seats or eligibility take their turn in the same
-//! queue, each in a transaction of its own that carries the edit and what follows from it. What is due by itself ([`Watch`])
-//! is a command like any other.
+//! queue, each in a transaction of its own that carries the edit and what follows from it. What is due by itself
+//! ([`Watch`]) is a command like any other. On Postgres nodes that book at the same event take [`turns`].
 
 mod ahead;
 mod batch;
@@ -22,6 +22,7 @@ mod standing;
 mod steps;
 mod timings;
 mod trial;
+mod turns;
 mod wanted;
 mod watch;
 mod write;
@@ -56,6 +57,7 @@ use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
+use turns::Turns;
 use uuid::Uuid;
 
 /// What was decided about a command.
@@ -129,6 +131,8 @@ struct Workshop {
     seats: Seats,
     /// What is known from the batches before.
     memory: Memory,
+    /// When other nodes book.
+    turns: Turns,
 }
 
 impl Workshop {
@@ -185,7 +189,9 @@ pub fn start_unwatched(db: Db, clock: Clock, settings: Settings, steps: Arc<dyn 
     let (meter, due, full) = (Arc::<Meter>::default(), Arc::<Notify>::default(), Full::default());
     let (memory, seats) = (Memory::of(&db), Seats::of(&db.for_bookings()));
     let bookings = Bookings { queue, meter: Arc::clone(&meter), full: full.clone(), seats: seats.clone() };
-    let workshop = Workshop { db: db.for_bookings(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, seats, memory };
+    let turns = Turns::of(&db);
+    let workshop =
+        Workshop { db: db.for_bookings(), clock: clock.clone(), steps, meter, due: Arc::clone(&due), full, seats, memory, turns };
     let task = db.spawn(run(workshop, settings, work, stopped));
     let watch = Watch::new(db, clock, bookings.clone(), due);
     (bookings, watch, Engine { stop, task, watch: None })
@@ -329,8 +335,11 @@ async fn run(workshop: Workshop, settings: Settings, mut queue: mpsc::Receiver<W
             return;
         }
         let mut commands = first_commands(&mut inbox);
-        if !batches.is_idle() && !batches.knows(&commands) {
+        let waits = !batches.is_idle() && !batches.knows(&commands);
+        if waits {
             batches.wait().await;
+        }
+        if batches.take_turn(&commands).await || waits {
             // What came meanwhile goes with them.
             while commands.len() + inbox.len() < settings.batch
                 && let Ok(work) = queue.try_recv()

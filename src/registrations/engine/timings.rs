@@ -12,7 +12,7 @@ use std::{
 pub enum Phase {
     /// Waits for commands.
     Idle,
-    /// Begins a transaction.
+    /// Begins a transaction, and waits for its turn.
     Begin,
     /// Reads what the commands touch, and locks it.
     Load,

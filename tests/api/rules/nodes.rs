@@ -139,3 +139,31 @@ async fn a_repeat_knows_what_the_other_node_did() {
     assert_eq!(node.book(&session, &ada).await.expect(200).json, another);
     scene.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_comes_in_another_nodes_turn_goes_together() {
+    let Some(app) = App::on_postgres().await else { return };
+    let scene = Scene::new(app, json!({})).await;
+    let session = scene.session("A", "12:00-13:00", json!({})).await;
+    let people = scene.people::<20>().await;
+    let engine = &scene.app.state().bookings;
+    // From now on it is known whose turn it is.
+    scene.seat(&session, &people[0]).await;
+    let mut turn = HeldBack::in_turn_of(&scene.app, scene.event.as_id().parse().expect("an id")).await;
+    let before = engine.timings();
+    let first = async { scene.book(&session, &people[1]).await.expect(201) };
+    let others = async {
+        turn.until_waiting(1).await;
+        let all = join_all(people[2..].iter().map(|person| scene.book(&session, person)));
+        let release = async {
+            until("all wait", async || engine.queue().0 == 18).await;
+            turn.end().await;
+        };
+        let (all, ()) = tokio::join!(all, release);
+        all.into_iter().for_each(|answer| drop(answer.expect(201)));
+    };
+    tokio::join!(first, others);
+    let after = engine.timings();
+    assert_eq!((after.batches - before.batches, after.commands - before.commands), (1, 19));
+    scene.end().await;
+}

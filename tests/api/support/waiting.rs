@@ -3,6 +3,7 @@
 use super::app::App;
 use plenary::db::{Dialect, Tx};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Waits until something is so; tests that wait for nothing fail after a while.
 pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
@@ -26,6 +27,11 @@ impl HeldBack {
             tx.query(&*lock.leak()).execute().await.expect("a lock");
         }
         Self(tx)
+    }
+
+    /// Takes the turn of an event, as a node does that books at it (Postgres only).
+    pub async fn in_turn_of(app: &App, event_id: Uuid) -> Self {
+        Self(app.db().begin_in_turn(Some(event_id.as_u64_pair().1.cast_signed())).await.expect("a transaction"))
     }
 
     /// Waits until so many transactions are held back, by this or by one another (Postgres only).
