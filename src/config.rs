@@ -76,8 +76,8 @@ pub struct Config {
     #[arg(long, value_name = "SECONDS", help_heading = SIGNING_IN, env = "PLENARY_REFRESH_TOKEN_SECS", default_value_t = 2_592_000, value_parser = clap::value_parser!(u32).range(3_600..=31_536_000))]
     pub refresh_token_secs: u32,
 
-    /// Threads that hash passwords when nobody else needs the processor; each needs 19 MiB while it works, and so does one
-    /// more for logins that have waited for two seconds.
+    /// Threads that hash passwords when nobody else needs the processor; each needs 19 MiB while it works, and so do as
+    /// many more for logins that have waited for two seconds.
     #[arg(long, value_name = "COUNT", help_heading = SIGNING_IN, env = "PLENARY_PASSWORD_THREADS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub password_threads: u32,
 

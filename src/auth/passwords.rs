@@ -14,6 +14,7 @@ use serde::Deserialize;
 use std::{
     collections::VecDeque,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -79,18 +80,19 @@ struct Line {
 
 #[derive(Default)]
 struct Jobs {
-    entries: VecDeque<Entry>,
+    waiting: VecDeque<Entry>,
+    /// Those that threads are at, which need not get the processor.
+    taken: Vec<Entry>,
     last: u64,
     closed: bool,
 }
 
 struct Entry {
     number: u64,
-    since: Instant,
     job: Arc<Job>,
-    /// Whether a thread is at it, which need not get the processor.
-    taken: bool,
-    /// Whether one is at it that does.
+    /// When somebody else should look after it.
+    late_at: Instant,
+    /// Whether somebody does.
     late: bool,
 }
 
@@ -200,7 +202,7 @@ impl Passwords {
 
     /// How many wait for a thread.
     pub fn waiting(&self) -> usize {
-        self.line.jobs().waiting()
+        self.line.jobs().waiting.len()
     }
 }
 
@@ -215,12 +217,12 @@ impl Line {
 
     fn submit(&self, job: Job) -> Result<(), Problem> {
         let mut jobs = self.jobs();
-        if jobs.waiting() >= self.places {
+        if jobs.waiting.len() >= self.places {
             return Err(Problem::new(Code::QueueFull, "Too many people sign in at this moment. Try again."));
         }
         jobs.last += 1;
-        let entry = Entry { number: jobs.last, since: Instant::now(), job: Arc::new(job), taken: false, late: false };
-        jobs.entries.push_back(entry);
+        let entry = Entry { number: jobs.last, job: Arc::new(job), late_at: Instant::now() + self.patience, late: false };
+        jobs.waiting.push_back(entry);
         drop(jobs);
         self.came.notify_one();
         self.came_for_late.notify_one();
@@ -239,8 +241,9 @@ impl Line {
         turn.take();
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost());
         while let Some((number, job)) = self.next(turn) {
-            job.run(&argon2);
-            self.jobs().entries.retain(|entry| entry.number != number);
+            // What panics is answered with an error, when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| job.run(&argon2)));
+            self.jobs().taken.retain(|entry| entry.number != number);
         }
     }
 
@@ -248,20 +251,18 @@ impl Line {
     fn next(&self, turn: Turn) -> Option<(u64, Arc<Job>)> {
         let mut jobs = self.jobs();
         while !jobs.closed {
-            let now = Instant::now();
-            let late = now.checked_sub(self.patience);
             let found = match turn {
-                Turn::WhenIdle => jobs.entries.iter_mut().find(|entry| !entry.taken),
-                Turn::WhenLate => jobs.entries.iter_mut().find(|entry| !entry.late && late.is_some_and(|late| entry.since <= late)),
+                Turn::WhenIdle => jobs.take_first(Instant::now() + self.patience / 4),
+                Turn::WhenLate => jobs.take_late(Instant::now()),
             };
-            if let Some(entry) = found {
-                entry.taken = true;
-                entry.late |= turn == Turn::WhenLate;
-                return Some((entry.number, Arc::clone(&entry.job)));
+            if found.is_some() {
+                // Another one may be late too.
+                self.came_for_late.notify_one();
+                return found;
             }
-            jobs = match (turn, jobs.entries.iter().find(|entry| !entry.late)) {
-                (Turn::WhenLate, Some(first)) => {
-                    let left = self.patience.saturating_sub(first.since.elapsed());
+            jobs = match (turn, jobs.next_late()) {
+                (Turn::WhenLate, Some(at)) => {
+                    let left = at.saturating_duration_since(Instant::now());
                     self.came_for_late.wait_timeout(jobs, left).unwrap_or_else(PoisonError::into_inner).0
                 }
                 (Turn::WhenLate, None) => self.came_for_late.wait(jobs).unwrap_or_else(PoisonError::into_inner),
@@ -272,9 +273,35 @@ impl Line {
     }
 }
 
+/// Short work, whatever waits: who submits waits for the lock meanwhile, and the thread that has it need not get the processor.
 impl Jobs {
-    fn waiting(&self) -> usize {
-        self.entries.iter().filter(|entry| !entry.taken).count()
+    /// Takes what came first. Unless it gets on, it is late by then.
+    fn take_first(&mut self, late_at: Instant) -> Option<(u64, Arc<Job>)> {
+        let entry = self.waiting.pop_front()?;
+        let late_at = late_at.max(entry.late_at);
+        Some(self.take(Entry { late_at, ..entry }))
+    }
+
+    /// Takes what is late by now: what doesn't get on, or what came first.
+    fn take_late(&mut self, now: Instant) -> Option<(u64, Arc<Job>)> {
+        if let Some(stuck) = self.taken.iter_mut().find(|entry| !entry.late && entry.late_at <= now) {
+            stuck.late = true;
+            return Some((stuck.number, Arc::clone(&stuck.job)));
+        }
+        let entry = self.waiting.pop_front_if(|entry| entry.late_at <= now)?;
+        Some(self.take(Entry { late: true, ..entry }))
+    }
+
+    fn take(&mut self, entry: Entry) -> (u64, Arc<Job>) {
+        let taken = (entry.number, Arc::clone(&entry.job));
+        self.taken.push(entry);
+        taken
+    }
+
+    /// When the next one is late.
+    fn next_late(&self) -> Option<Instant> {
+        let taken = self.taken.iter().filter(|entry| !entry.late);
+        taken.chain(self.waiting.front()).map(|entry| entry.late_at).min()
     }
 }
 

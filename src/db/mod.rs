@@ -36,7 +36,7 @@ use crate::error::Problem;
 use checkpoints::Checkpoints;
 use futures_util::future::BoxFuture;
 use query::Target;
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::{fs::File, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::AbortHandle};
 use uuid::Uuid;
@@ -165,24 +165,26 @@ impl Db {
     /// The future must not be dropped half-way (sqlx 0.9.0 can hand a connection back inside an open transaction),
     /// so call it only from a task that nothing cancels: [`Db::write`] or the engine.
     pub async fn begin(&self) -> Result<Tx> {
-        self.begin_in_turn(None).await
+        let inner = match &self.pools {
+            Pools::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Postgres { all, .. } => Inner::Postgres(match all.begin().await {
+                // The connection broke since it was last used: nothing was done, and another one is opened.
+                Err(Error::Io(_)) => all.begin().await?,
+                begun => begun?,
+            }),
+        };
+        Ok(self.tx(inner))
     }
 
     /// The same, when it is its turn among those of this number on all nodes; it lasts until the transaction ends. SQLite has
     /// one writer anyway.
-    pub async fn begin_in_turn(&self, turn: Option<i64>) -> Result<Tx> {
-        let inner = match &self.pools {
-            Pools::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres { all, .. } => {
-                let begin = turn.map_or_else(|| "BEGIN".to_owned(), |turn| format!("BEGIN; SELECT pg_advisory_xact_lock({turn})"));
-                Inner::Postgres(match all.begin_with(AssertSqlSafe(begin.clone())).await {
-                    // The connection broke since it was last used: nothing was done, and another one is opened.
-                    Err(Error::Io(_)) => all.begin_with(AssertSqlSafe(begin)).await?,
-                    begun => begun?,
-                })
-            }
-        };
-        Ok(self.tx(inner))
+    pub async fn begin_in_turn(&self, turn: i64) -> Result<Tx> {
+        let mut tx = self.begin().await?;
+        if tx.dialect() == Dialect::Postgres {
+            // A statement of its own: if it fails the transaction is rolled back when it is dropped.
+            tx.query("SELECT pg_advisory_xact_lock($1)").bind(turn).execute().await?;
+        }
+        Ok(tx)
     }
 
     fn tx(&self, inner: Inner) -> Tx {

@@ -18,7 +18,10 @@ use super::{
     memory::Recalled,
     timings::Phase,
 };
-use crate::{db::Error, registrations::decide::Round};
+use crate::{
+    db::{Error, is_unavailable},
+    registrations::decide::Round,
+};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -74,10 +77,16 @@ impl Ahead {
         let Some(turn) = self.workshop.turns.turn(asked.iter().map(|asked| &asked.command)) else { return false };
         let (db, meter) = (self.workshop.db.clone(), Arc::clone(&self.workshop.meter));
         self.wait().await;
+        if matches!(self.unanswered, Some((_, Err(_)))) {
+            // It is run again first: nobody shall wait for a turn in which nothing is done.
+            self.answer().await;
+        }
         // Who asked before need not wait for it.
-        let (begun, ()) = tokio::join!(meter.time(Phase::Begin, db.begin_in_turn(Some(turn))), self.answer());
-        self.begun = Some(begun);
-        true
+        let (begun, ()) = tokio::join!(meter.time(Phase::Begin, db.begin_in_turn(turn)), self.answer());
+        let waited = begun.is_ok();
+        // A turn only makes it faster: who can't have it goes without.
+        self.begun = Some(begun).filter(|begun| begun.as_ref().err().is_none_or(is_unavailable));
+        waited
     }
 
     /// Runs commands. They may still be under way when this ends: see [`Ahead::rest`].

@@ -167,3 +167,23 @@ async fn what_comes_in_another_nodes_turn_goes_together() {
     assert_eq!((after.batches - before.batches, after.commands - before.commands), (1, 19));
     scene.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_can_not_have_a_turn_books_without_it() {
+    let Some(app) = App::on_postgres().await else { return };
+    let scene = Scene::new(app, json!({})).await;
+    let session = scene.session("A", "12:00-13:00", json!({ "capacity": 4 })).await;
+    let [ada, bo, carla, dan] = scene.people().await;
+    scene.seat(&session, &ada).await;
+    for person in [&bo, &carla] {
+        let mut turn = HeldBack::in_turn_of(&scene.app, scene.event.as_id().parse().expect("an id")).await;
+        let cancelled = async {
+            turn.until_waiting(1).await;
+            turn.cancel_waiting().await;
+        };
+        tokio::join!(scene.seat(&session, person), cancelled);
+        turn.end().await;
+    }
+    scene.seat(&session, &dan).await;
+    scene.end().await;
+}

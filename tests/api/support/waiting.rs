@@ -31,7 +31,7 @@ impl HeldBack {
 
     /// Takes the turn of an event, as a node does that books at it (Postgres only).
     pub async fn in_turn_of(app: &App, event_id: Uuid) -> Self {
-        Self(app.db().begin_in_turn(Some(event_id.as_u64_pair().1.cast_signed())).await.expect("a transaction"))
+        Self(app.db().begin_in_turn(event_id.as_u64_pair().1.cast_signed()).await.expect("a transaction"))
     }
 
     /// Waits until so many transactions are held back, by this or by one another (Postgres only).
@@ -39,6 +39,13 @@ impl HeldBack {
         const WAITING: &str = "SELECT COUNT(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
             WHERE NOT l.granted AND a.datname = current_database()";
         until("transactions that wait", async || self.0.query(WAITING).scalar::<i64>().await.expect("a number") >= transactions).await;
+    }
+
+    /// Has the database cancel what those do that wait (Postgres only).
+    pub async fn cancel_waiting(&mut self) {
+        const CANCEL: &str = "SELECT COUNT(pg_cancel_backend(l.pid)) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+            WHERE NOT l.granted AND a.datname = current_database()";
+        assert!(self.0.query(CANCEL).scalar::<i64>().await.expect("a number") > 0);
     }
 
     pub async fn end(self) {
