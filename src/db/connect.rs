@@ -21,8 +21,6 @@ const POSTGRES_AT_LEAST: i64 = 15;
 
 /// Connections to Postgres for bookings: one for their batches, one for what is read beside them.
 const BOOKING_CONNECTIONS: u32 = 2;
-/// A connection that has waited longer is asked whether it still works before it is used.
-const TESTED_WHEN_IDLE_FOR: Duration = Duration::from_secs(1);
 
 /// What each connection to Postgres is set to. A transaction left open by a lost client would hold its session rows for
 /// ever. And a page that is not in order costs hardly more than one that is: with the usual 4 a small table is read whole
@@ -209,16 +207,6 @@ async fn postgres(settings: &Settings) -> Result<(PgPool, PgPool, PgConnectOptio
             .max_connections(connections)
             .idle_timeout(Duration::from_secs(600))
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // What was given back a moment ago was asked then: in a rush a question beforehand would double the round trips.
-            .test_before_acquire(false)
-            .before_acquire(|connection, kept| {
-                Box::pin(async move {
-                    if kept.idle_for >= TESTED_WHEN_IDLE_FOR {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
             .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
     };
     let all = pool(settings.max_connections).connect_with(options.clone()).await?;

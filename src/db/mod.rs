@@ -167,11 +167,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx> {
         let inner = match &self.pools {
             Pools::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Postgres { all, .. } => Inner::Postgres(match all.begin().await {
-                // The connection broke since it was last used: nothing was done, and another one is opened.
-                Err(Error::Io(_)) => all.begin().await?,
-                begun => begun?,
-            }),
+            Pools::Postgres { all, .. } => Inner::Postgres(all.begin().await?),
         };
         Ok(self.tx(inner))
     }
