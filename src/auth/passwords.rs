@@ -83,12 +83,10 @@ struct Jobs {
     waiting: VecDeque<Entry>,
     /// Those that threads are at, which need not get the processor.
     taken: Vec<Entry>,
-    last: u64,
     closed: bool,
 }
 
 struct Entry {
-    number: u64,
     job: Arc<Job>,
     /// When somebody else should look after it.
     late_at: Instant,
@@ -220,9 +218,7 @@ impl Line {
         if jobs.waiting.len() >= self.places {
             return Err(Problem::new(Code::QueueFull, "Too many people sign in at this moment. Try again."));
         }
-        jobs.last += 1;
-        let entry = Entry { number: jobs.last, job: Arc::new(job), late_at: Instant::now() + self.patience, late: false };
-        jobs.waiting.push_back(entry);
+        jobs.waiting.push_back(Entry { job: Arc::new(job), late_at: Instant::now() + self.patience, late: false });
         drop(jobs);
         self.came.notify_one();
         self.came_for_late.notify_one();
@@ -240,15 +236,15 @@ impl Line {
     fn work(&self, turn: Turn) {
         turn.take();
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost());
-        while let Some((number, job)) = self.next(turn) {
+        while let Some(job) = self.next(turn) {
             // What panics is answered with an error, when it is dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| job.run(&argon2)));
-            self.jobs().taken.retain(|entry| entry.number != number);
+            self.jobs().taken.retain(|entry| !Arc::ptr_eq(&entry.job, &job));
         }
     }
 
     /// What a thread has to do next; waits for it. `None` when there is nothing to come.
-    fn next(&self, turn: Turn) -> Option<(u64, Arc<Job>)> {
+    fn next(&self, turn: Turn) -> Option<Arc<Job>> {
         let mut jobs = self.jobs();
         while !jobs.closed {
             let found = match turn {
@@ -276,26 +272,26 @@ impl Line {
 /// Short work, whatever waits: who submits waits for the lock meanwhile, and the thread that has it need not get the processor.
 impl Jobs {
     /// Takes what came first. Unless it gets on, it is late by then.
-    fn take_first(&mut self, late_at: Instant) -> Option<(u64, Arc<Job>)> {
+    fn take_first(&mut self, late_at: Instant) -> Option<Arc<Job>> {
         let entry = self.waiting.pop_front()?;
         let late_at = late_at.max(entry.late_at);
         Some(self.take(Entry { late_at, ..entry }))
     }
 
     /// Takes what is late by now: what doesn't get on, or what came first.
-    fn take_late(&mut self, now: Instant) -> Option<(u64, Arc<Job>)> {
+    fn take_late(&mut self, now: Instant) -> Option<Arc<Job>> {
         if let Some(stuck) = self.taken.iter_mut().find(|entry| !entry.late && entry.late_at <= now) {
             stuck.late = true;
-            return Some((stuck.number, Arc::clone(&stuck.job)));
+            return Some(Arc::clone(&stuck.job));
         }
         let entry = self.waiting.pop_front_if(|entry| entry.late_at <= now)?;
         Some(self.take(Entry { late: true, ..entry }))
     }
 
-    fn take(&mut self, entry: Entry) -> (u64, Arc<Job>) {
-        let taken = (entry.number, Arc::clone(&entry.job));
+    fn take(&mut self, entry: Entry) -> Arc<Job> {
+        let job = Arc::clone(&entry.job);
         self.taken.push(entry);
-        taken
+        job
     }
 
     /// When the next one is late.

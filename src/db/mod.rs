@@ -172,11 +172,13 @@ impl Db {
         Ok(self.tx(inner))
     }
 
-    /// The same, when it is its turn among those of this number on all nodes; it lasts until the transaction ends. SQLite has
-    /// one writer anyway.
-    pub async fn begin_in_turn(&self, turn: i64) -> Result<Tx> {
+    /// The same, when it is its turn among those about this thing on all nodes; it lasts until the transaction ends. SQLite
+    /// has one writer anyway.
+    pub async fn begin_in_turn(&self, about: Uuid) -> Result<Tx> {
         let mut tx = self.begin().await?;
         if tx.dialect() == Dialect::Postgres {
+            // The half of an id that is random.
+            let turn = about.as_u64_pair().1.cast_signed();
             // A statement of its own: if it fails the transaction is rolled back when it is dropped.
             tx.query("SELECT pg_advisory_xact_lock($1)").bind(turn).execute().await?;
         }

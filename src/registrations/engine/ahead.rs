@@ -74,15 +74,12 @@ impl Ahead {
 
     /// Waits until it is this node's turn to book what these commands do, if turns are taken. Answers whether it waited.
     pub async fn take_turn(&mut self, asked: &[Asked]) -> bool {
-        let Some(turn) = self.workshop.turns.turn(asked.iter().map(|asked| &asked.command)) else { return false };
+        let Some(event_id) = self.workshop.turns.event_of(asked.iter().map(|asked| &asked.command)) else { return false };
         let (db, meter) = (self.workshop.db.clone(), Arc::clone(&self.workshop.meter));
-        self.wait().await;
-        if matches!(self.unanswered, Some((_, Err(_)))) {
-            // It is run again first: nobody shall wait for a turn in which nothing is done.
-            self.answer().await;
-        }
+        // And nobody shall wait for a turn in which that is done.
+        self.wait_and_mend().await;
         // Who asked before need not wait for it.
-        let (begun, ()) = tokio::join!(meter.time(Phase::Begin, db.begin_in_turn(turn)), self.answer());
+        let (begun, ()) = tokio::join!(meter.time(Phase::Begin, db.begin_in_turn(event_id)), self.answer());
         let waited = begun.is_ok();
         // A turn only makes it faster: who can't have it goes without.
         self.begun = Some(begun).filter(|begun| begun.as_ref().err().is_none_or(is_unavailable));
@@ -96,11 +93,8 @@ impl Ahead {
             self.wait().await;
         }
         let mut foreseen = self.foresee(&batch.asked);
-        self.wait().await;
-        if matches!(self.unanswered, Some((_, Err(_)))) {
-            // Who asked first comes first: they are run again before these.
+        if !self.wait_and_mend().await {
             foreseen = Foreseen::Open(None);
-            self.answer().await;
         }
         let next = match foreseen {
             Foreseen::Decided(draft) if draft.changes.is_empty() => {
@@ -155,6 +149,16 @@ impl Ahead {
             self.workshop.forget();
         }
         self.unanswered = Some((batch, tried));
+    }
+
+    /// The same; what failed is run again at once, since who asked first comes first. Answers whether it went well.
+    async fn wait_and_mend(&mut self) -> bool {
+        self.wait().await;
+        let failed = matches!(self.unanswered, Some((_, Err(_))));
+        if failed {
+            self.answer().await;
+        }
+        !failed
     }
 
     async fn answer(&mut self) {

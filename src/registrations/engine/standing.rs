@@ -18,8 +18,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Which seats are as they were, all in one value: a row of each would cost as much as finding it. Whose a seat is need not be
 /// looked at: an attendee is linked to a user once, and who is erased has no seats.
-const STANDING: &str = "SELECT COALESCE(STRING_AGG(INT8SEND(w.number), ''), '') FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[]) WITH ORDINALITY AS w (id, \
-    priority, updated_at, number) JOIN registrations r ON r.id = w.id AND r.status = 'confirmed' AND r.priority = w.priority AND r.updated_at = w.updated_at";
+const STANDING: &str = "SELECT COALESCE(STRING_AGG(INT8SEND(w.number), ''), '') \
+    FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[]) WITH ORDINALITY AS w (id, priority, updated_at, number) \
+    JOIN registrations r ON r.id = w.id AND r.status = 'confirmed' AND r.priority = w.priority AND r.updated_at = w.updated_at";
 
 /// Asks the database. Cheap to clone.
 #[derive(Clone)]

@@ -7,10 +7,7 @@
 
 use crate::{
     db::{Db, Dialect},
-    registrations::{
-        decide::World,
-        model::{Booking, Command},
-    },
+    registrations::{decide::World, model::Command},
 };
 use std::{
     collections::HashMap,
@@ -31,10 +28,10 @@ impl Turns {
         Self((db.dialect() == Dialect::Postgres).then(Arc::default))
     }
 
-    /// For which turn a batch has to wait: that of the event of the first session whose event is known.
-    pub fn turn<'c>(&self, commands: impl IntoIterator<Item = &'c Command>) -> Option<i64> {
+    /// For the turn of which event a batch has to wait: that of the first session whose event is known.
+    pub fn event_of<'c>(&self, commands: impl IntoIterator<Item = &'c Command>) -> Option<Uuid> {
         let known = self.known()?;
-        commands.into_iter().filter_map(session_of).find_map(|session_id| known.get(&session_id)).map(|event_id| number(*event_id))
+        commands.into_iter().filter_map(session_of).find_map(|session_id| known.get(&session_id).copied())
     }
 
     /// Remembers the events of sessions that were loaded.
@@ -54,13 +51,8 @@ impl Turns {
 fn session_of(command: &Command) -> Option<Uuid> {
     match command {
         Command::Book(booking) => Some(booking.session_id),
-        Command::BookAll(bookings) => bookings.first().map(|Booking { session_id, .. }| *session_id),
+        Command::BookAll(bookings) => bookings.first().map(|booking| booking.session_id),
         Command::Move { session_id, .. } | Command::Settle { session_id, .. } => Some(*session_id),
         _ => None,
     }
-}
-
-/// The number of an event's turn: the half of its id that is random.
-fn number(event_id: Uuid) -> i64 {
-    event_id.as_u64_pair().1.cast_signed()
 }

@@ -31,7 +31,7 @@ impl HeldBack {
 
     /// Takes the turn of an event, as a node does that books at it (Postgres only).
     pub async fn in_turn_of(app: &App, event_id: Uuid) -> Self {
-        Self(app.db().begin_in_turn(event_id.as_u64_pair().1.cast_signed()).await.expect("a transaction"))
+        Self(app.db().begin_in_turn(event_id).await.expect("a transaction"))
     }
 
     /// Waits until so many transactions are held back, by this or by one another (Postgres only).
